@@ -1,0 +1,367 @@
+"""The contracts between the engine and its components. Nothing here imports torch or numpy at run time.
+
+Shape letters used everywhere: B batch, C classes, D embedding dim, N items, P pairs, Q probes, G gallery,
+K neighbours, H and W height and width of a photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from torch import Tensor
+
+    from metricface.results import Result
+
+    Image = npt.NDArray[np.uint8]  # (H, W, 3), RGB
+    FloatArray = npt.NDArray[np.float32]
+    IntArray = npt.NDArray[np.int64]
+
+CLEAN = "clean"
+
+Need = Literal["embeddings", "logits", "images"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a dataset knows of one photo without opening it.
+
+    Args:
+        path: the file, for messages and reports.
+        label: dense index into the dataset's `label_names`.
+        condition: "clean" or the name of a distortion that the file already shows.
+        severity: 1-5 when known, 0 for clean or unknown.
+        source: a key of the clean photo that this one shows (its own key when it is clean), "" when unknown.
+        identity: the person, when known; people must not stand in two splits.
+        attributes: anything else, for instance {"role": "gallery"}.
+    """
+
+    path: Path
+    label: int
+    condition: str = CLEAN
+    severity: int = 0
+    source: str = ""
+    identity: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A photo on its way through the transforms: `image` uint8 (H, W, 3) RGB and the condition that it shows."""
+
+    image: Image
+    condition: str = CLEAN
+    severity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One training batch on one process.
+
+    Args:
+        images: (B, 3, H, W) float32, normalised with the backbone's mean and std.
+        labels: (B,) int64.
+        conditions: (B,) int64 index into the loader's `condition_names`; 0 is clean. Says what the transforms did.
+        indices: (B,) int64 index into the dataset.
+    """
+
+    images: Tensor
+    labels: Tensor
+    conditions: Tensor
+    indices: Tensor
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory (called by torch's DataLoader)."""
+        return Batch(
+            self.images.pin_memory(), self.labels.pin_memory(), self.conditions.pin_memory(), self.indices.pin_memory()
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on `device`, images in channels-last order there."""
+        import torch
+
+        return Batch(
+            self.images.to(device, non_blocking=True, memory_format=torch.channels_last),
+            self.labels.to(device, non_blocking=True),
+            self.conditions.to(device, non_blocking=True),
+            self.indices.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOutput:
+    """What a head makes of embeddings.
+
+    Args:
+        logits: (B, C') float32, scaled. C' is 1 for a binary head and may be a part of the classes for a sampled head.
+        targets: (B,) int64, the column of each row's class; None when the head was called without labels.
+        penalty: scalar added to the loss (MagFace), or None.
+    """
+
+    logits: Tensor
+    targets: Tensor | None = None
+    penalty: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LossInput:
+    """What every loss gets.
+
+    Args:
+        embeddings: (B, D) float32, not normalised.
+        labels: (B,) int64.
+        logits: (B, C') float32 of the head, or None without one.
+        targets: (B,) int64 of the head, or None without one.
+        pairs: a miner's choice as index tensors, in pytorch-metric-learning's order: (anchor, positive, anchor,
+            negative) for pairs or (anchor, positive, negative) for triplets; None means all of them.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    logits: Tensor | None = None
+    targets: Tensor | None = None
+    pairs: tuple[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSet:
+    """Embeddings of N photos with all that evaluators know of them (numpy).
+
+    Args:
+        vectors: (N, D) float32, unit length.
+        norms: (N,) float32, the lengths before normalisation.
+        labels: (N,) int64 index into `label_names`.
+        conditions: (N,) int64 index into `condition_names`; 0 is clean.
+        severities: (N,) int64, 0 for clean or unknown.
+        sources: (N,) str, the key of the clean photo that each shows, "" when unknown.
+        paths: (N,) str.
+        label_names, condition_names: the names behind the indices.
+        attributes: name -> (N,) str.
+    """
+
+    vectors: FloatArray
+    norms: FloatArray
+    labels: IntArray
+    conditions: IntArray
+    severities: IntArray
+    sources: npt.NDArray[np.str_]
+    paths: npt.NDArray[np.str_]
+    label_names: tuple[str, ...]
+    condition_names: tuple[str, ...]
+    attributes: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Logits of N photos: `logits` (N, C') float32, `labels` (N,) int64, and the names of the classes."""
+
+    logits: FloatArray
+    labels: IntArray
+    label_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a backbone wants to see: RGB mean and std in [0, 1] and its usual side length in pixels."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    image_size: int
+
+
+class Backbone(Protocol):
+    """(B, 3, H, W) -> features (B, feature_dim). A torch module."""
+
+    feature_dim: int
+    input_spec: InputSpec
+
+    def forward(self, images: Tensor) -> Tensor: ...
+
+
+class Head(Protocol):
+    """Embeddings to logits; owns its prototypes in float32. Without labels: no margin, all classes."""
+
+    def __call__(self, embeddings: Tensor, labels: Tensor | None = None) -> HeadOutput: ...
+
+
+class Loss(Protocol):
+    """LossInput -> scalar. `consumes` tells lint whether it needs a head."""
+
+    consumes: ClassVar[Literal["logits", "embeddings"]]
+
+    def __call__(self, given: LossInput) -> Tensor: ...
+
+
+class Miner(Protocol):
+    """Chooses pairs or triplets of a batch (see LossInput.pairs)."""
+
+    def __call__(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, ...]: ...
+
+
+class Sampler(Protocol):
+    """Batches of dataset indices for one rank.
+
+    `batches(epoch)` depends on the seed, the epoch and the rank alone and yields exactly `len(self)` lists, so a
+    resumed run goes on at any position by skipping the batches that are done.
+    """
+
+    def __len__(self) -> int: ...
+
+    def batches(self, epoch: int) -> Iterator[list[int]]: ...
+
+
+class Dataset(Protocol):
+    """Photos of one split. `read` gives uint8 (H, W, 3) RGB and raises DataError for a file that is no photo.
+
+    `notices` are one-line remarks for the user (photos skipped, names not understood); empty when all is well.
+    """
+
+    items: Sequence[Item]
+    label_names: tuple[str, ...]
+    notices: Sequence[str]
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Image: ...
+
+
+class Transform(Protocol):
+    """One step of augmentation on uint8 photos; all of its randomness comes from `rng`.
+
+    `makes` names the conditions that it can produce (see `random-distortion`); most transforms produce none.
+    """
+
+    def __call__(self, view: View, rng: np.random.Generator) -> View: ...
+
+
+class Distortion(Protocol):
+    """Degrades a photo: uint8 (H, W, 3) in and out, same shape, severity 1 (mild) to 5 (hard)."""
+
+    def __call__(self, image: Image, severity: int, rng: np.random.Generator) -> Image: ...
+
+
+class Optimizer(Protocol):
+    """A factory: parameter groups in, torch optimizer out."""
+
+    def __call__(self, *, parameter_groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer: ...
+
+
+class Schedule(Protocol):
+    """Step (0-based) -> factor on every group's learning rate."""
+
+    def __call__(self, step: int) -> float: ...
+
+
+class Subject(Protocol):
+    """A model together with the data that it is evaluated on; results of `embed` and `predict` are cached."""
+
+    dataset: Dataset
+
+    def embed(self, dataset: Dataset) -> EmbeddingSet: ...
+
+    def predict(self, dataset: Dataset) -> Predictions: ...
+
+
+class Evaluator(Protocol):
+    """Subject -> Result.
+
+    `needs` says what of the subject it uses; `metrics` names the values that `train.select` may point at, higher is
+    better; `check` refuses, before any training, a dataset that it could not evaluate (DataError).
+    """
+
+    needs: ClassVar[frozenset[Need]]
+    metrics: ClassVar[tuple[str, ...]]
+
+    def __call__(self, subject: Subject) -> Result: ...
+
+    def check(self, dataset: Dataset) -> None: ...
+
+
+class Index(Protocol):
+    """Nearest-neighbour search: unit vectors (N, D) in, similarities and ids (Q, K) out, id -1 where fewer than K."""
+
+    def add(self, vectors: FloatArray) -> None: ...
+
+    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IntArray]: ...
+
+
+@runtime_checkable
+class HasParameterGroups(Protocol):
+    """Optional on backbones, heads and losses: their own optimizer groups instead of the default ones."""
+
+    def parameter_groups(self) -> Iterable[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of component: the whole of its plugin surface.
+
+    Args:
+        name: the word used on the command line, for instance "loss".
+        plural: the word in the entry-point group, for instance "losses".
+        methods: what a component must have.
+        offered: the constructor parameters that build fills in; a recipe may not set them.
+        section: the recipe's section, or None for a kind that other components name.
+        repeats: the section is an array of tables.
+    """
+
+    name: str
+    plural: str
+    methods: tuple[str, ...]
+    offered: frozenset[str] = frozenset()
+    section: str | None = None
+    repeats: bool = False
+
+    @property
+    def group(self) -> str:
+        """The entry-point group, for instance "metricface.losses"."""
+        return f"metricface.{self.plural}"
+
+
+_HEAD_OFFERS = frozenset({"embedding_dim", "num_classes", "class_counts", "rank", "world_size"})
+
+# `distortions` is offered as objects; a recipe says which by name (`distortions = ["foggy"]`; all when it is silent).
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("backbone", "backbones", ("forward",), section="backbone"),
+        Kind("head", "heads", ("__call__",), _HEAD_OFFERS, "head"),
+        Kind("loss", "losses", ("__call__",), _HEAD_OFFERS, "loss", repeats=True),
+        Kind("miner", "miners", ("__call__",), section="miner"),
+        Kind(
+            "sampler",
+            "samplers",
+            ("__len__", "batches"),
+            frozenset({"labels", "conditions", "batch_size", "seed", "rank", "world_size"}),
+            "sampler",
+        ),
+        Kind("dataset", "datasets", ("__len__", "read"), frozenset({"root", "split"}), "data"),
+        Kind(
+            "transform",
+            "transforms",
+            ("__call__",),
+            frozenset({"image_size", "mean", "std", "distortions"}),
+            "transform",
+            repeats=True,
+        ),
+        Kind("distortion", "distortions", ("__call__",)),
+        Kind("optimizer", "optimizers", ("__call__",), frozenset({"parameter_groups"}), "optimizer"),
+        Kind("schedule", "schedules", ("__call__",), frozenset({"total_steps"}), "schedule"),
+        Kind(
+            "evaluator",
+            "evaluators",
+            ("__call__", "check"),
+            frozenset({"distortions", "class_names"}),
+            "evaluate",
+            repeats=True,
+        ),
+        Kind("index", "indexes", ("add", "search"), frozenset({"dim"})),
+    )
+}

@@ -1,0 +1,139 @@
+"""What an evaluator returns: figures that carry their conditions, ready for JSON. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from metricface.errors import EvaluationError
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One figure.
+
+    Args:
+        value: the figure; never NaN (leave the figure out and say why in a Refusal).
+        n: how many photos, pairs or probes it was computed over.
+        interval: 95 % confidence interval (low, high), or None where none was computed.
+    """
+
+    value: float
+    n: int
+    interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise EvaluationError(f"results: a figure over n = {self.n} is {self.value}. Leave it out and say why.")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The figures of one condition or group, for instance `Row("foggy", {"rank1": Value(...)})`."""
+
+    name: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read the data: the figures over all of it, the rows they fall into, and what was left out.
+
+    Args:
+        name: for instance "same-source".
+        values: name -> figure over all probes.
+        rows: by condition or group.
+        counts: how many were left out or set apart, by reason.
+        by: what the rows are, "condition" or "group".
+    """
+
+    name: str
+    values: Mapping[str, Value]
+    rows: tuple[Row, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    by: str = "condition"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold with the rule that it was fitted for and the data that it was fitted on.
+
+    Args:
+        threshold: accept when the score is at least this.
+        rule: for instance "FAR <= 0.001" or "max F1".
+        fitted_on: for instance "val, cross-fitted over people".
+        values: what it reaches there, for instance {"tar": 0.962, "far": 0.00098}.
+    """
+
+    threshold: float
+    rule: str
+    fitted_on: str
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A figure that was asked for and cannot be given, and why."""
+
+    figure: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that one evaluator found. An evaluator with a single reading names it ""."""
+
+    evaluator: str
+    readings: tuple[Reading, ...]
+    operating_points: tuple[OperatingPoint, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    def metric(self, name: str) -> float:
+        """Return a headline figure by name: "rank1" or "cross-source.rank1".
+
+        Raises:
+            EvaluationError: there is no such figure in this result (names the ones there are).
+        """
+        known = {
+            f"{reading.name}.{key}" if reading.name else key: figure.value
+            for reading in self.readings
+            for key, figure in reading.values.items()
+        }
+        if name not in known:
+            why = "; ".join(f"{refusal.figure}: {refusal.reason}" for refusal in self.refusals)
+            raise EvaluationError(
+                f"{self.evaluator}: no figure {name!r} (there are: {', '.join(known) or 'none'}). {why}".rstrip()
+            )
+        return known[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dicts and numbers: {"same-source": {"rank1": 0.9, "n": 70, "by_condition": {...}}, ...}."""
+        document: dict[str, Any] = {}
+        for reading in self.readings:
+            target = document.setdefault(reading.name, {}) if reading.name else document
+            target.update(_figures(reading.values))
+            if reading.rows:
+                target[f"by_{reading.by}"] = {row.name: _figures(row.values) for row in reading.rows}
+            if reading.counts:
+                target["counts"] = dict(reading.counts)
+        if self.operating_points:
+            document["operating_points"] = [
+                {"threshold": p.threshold, "rule": p.rule, "fitted_on": p.fitted_on, **p.values}
+                for p in self.operating_points
+            ]
+        if self.refusals:
+            document["refusals"] = [{"figure": r.figure, "reason": r.reason} for r in self.refusals]
+        return document
+
+
+def _figures(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Flatten figures; `n` is the first one's, and each interval stands beside its figure as `<name>_interval`."""
+    flat: dict[str, Any] = {}
+    for name, figure in values.items():
+        flat[name] = figure.value
+        flat.setdefault("n", figure.n)
+        if figure.interval is not None:
+            flat[f"{name}_interval"] = list(figure.interval)
+    return flat
