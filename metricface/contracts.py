@@ -306,7 +306,7 @@ class Kind:
     Args:
         name: the word used on the command line, for instance "loss".
         plural: the word in the entry-point group, for instance "losses".
-        methods: what a component must have.
+        methods: what a component, or what a factory function returns, must have.
         offered: the constructor parameters that build fills in; a recipe may not set them.
         section: the recipe's section, or None for a kind that other components name.
         repeats: the section is an array of tables.
@@ -352,7 +352,7 @@ KINDS: Mapping[str, Kind] = {
             repeats=True,
         ),
         Kind("distortion", "distortions", ("__call__",)),
-        Kind("optimizer", "optimizers", ("__call__",), frozenset({"parameter_groups"}), "optimizer"),
+        Kind("optimizer", "optimizers", ("step",), frozenset({"parameter_groups"}), "optimizer"),
         Kind("schedule", "schedules", ("__call__",), frozenset({"total_steps"}), "schedule"),
         Kind(
             "evaluator",

@@ -1,0 +1,5 @@
+"""`python -m metricface` is the command line."""
+
+from metricface.cli.app import main
+
+main()

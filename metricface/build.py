@@ -1,0 +1,302 @@
+"""From the names of a recipe to objects: the only place where a component is looked up and made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from timm.utils.model_ema import ModelEmaV3
+
+from metricface.contracts import KINDS, Backbone, Dataset, Evaluator, InputSpec, Sampler
+from metricface.errors import MetricFaceError, PluginError, RecipeError
+from metricface.inference import ModelSubject
+from metricface.loading import Collate, Photos, Progress, Sample, TrainLoader, condition_names
+from metricface.model import FaceModel
+from metricface.preflight import check_people_apart
+from metricface.recipe.schema import Component, Recipe
+from metricface.registry import Registries
+from metricface.training.parameters import parameter_groups
+from metricface.training.precision import Precision, decide_precision
+from metricface.training.state import LossTerm, TrainingState
+
+
+class Console(Protocol):
+    """Where building and running tell the user what happens; the command line has one, a notebook may too."""
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+
+    def progress(self, what: str) -> Progress:
+        """Return a callback (done, total) for a piece of work."""
+
+
+@dataclass
+class Experiment:
+    """All that a run needs, checked and ready to train.
+
+    Args:
+        recipe: what it was built from.
+        state: what training changes.
+        loader: training batches.
+        train, val, calibration: the splits; `calibration` is None when the recipe names none.
+        evaluators: by name, in the recipe's order.
+        input_spec: mean and std of the backbone.
+        notices: what the user should know of components and data.
+    """
+
+    recipe: Recipe
+    state: TrainingState
+    loader: TrainLoader
+    train: Photos
+    val: Photos
+    calibration: Photos | None
+    evaluators: Mapping[str, Evaluator]
+    input_spec: InputSpec
+    notices: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a dry run shows: people and photos of each split, and how long training is."""
+        splits = {"train": self.train, "val": self.val, "calibration": self.calibration}
+        return {
+            **{
+                name: {"people": len(photos.label_names), "photos": len(photos)}
+                for name, photos in splits.items()
+                if photos is not None
+            },
+            "batches_per_epoch": len(self.loader),
+            "steps": len(self.loader) * self.recipe.train.epochs,
+            "parameters": sum(parameter.numel() for parameter in self.state.model.parameters()),
+            "device": str(self.state.device),
+        }
+
+    def subject(self, photos: Photos, progress: Progress | None = None) -> ModelSubject:
+        """Return the model as it stands, to be evaluated on `photos`."""
+        return ModelSubject(
+            self.state.evaluated_model,
+            photos,
+            self.input_spec,
+            head=self.state.head,
+            device=self.state.device,
+            workers=worker_count(self.recipe.train.workers, self.state.device),
+            progress=progress,
+        )
+
+
+def component(registries: Registries, spec: Component, **offered: Any) -> Any:
+    """Make one component: the recipe's checked arguments and whatever of `offered` its signature asks for.
+
+    Raises:
+        MetricFaceError: the component's own refusal.
+        PluginError: its constructor failed; names the component and its package.
+    """
+    factory = registries[spec.kind].load(spec.name)
+    asked = inspect.signature(factory).parameters
+    arguments = {**spec.arguments, **{name: value for name, value in offered.items() if name in asked}}
+    if "distortions" in asked and "distortions" in KINDS[spec.kind].offered:
+        arguments["distortions"] = distortions(registries, spec.arguments.get("distortions"))
+    try:
+        return factory(**arguments)
+    except MetricFaceError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
+            f"{type(error).__name__}: {error}. Look at its parameters: metricface show {spec.kind} {spec.name}"
+        ) from error
+
+
+def optional(registries: Registries, spec: Component | None, **offered: Any) -> Any:
+    """Make a component that a recipe may leave out; None stays None."""
+    return None if spec is None else component(registries, spec, **offered)
+
+
+def distortions(registries: Registries, names: Any = None) -> dict[str, Any]:
+    """Return distortion objects by name, all registered ones when `names` is None."""
+    registry = registries["distortion"]
+    return {name: registry.load(name)() for name in (registry.names() if names is None else names)}
+
+
+def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
+    """Return the recipe's dataset of one split."""
+    return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
+
+
+def face_model(registries: Registries, backbone: Component, embedding_dim: int | None) -> FaceModel:
+    """Return the model of a recipe or of a model file."""
+    return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device for `train.device`: "auto" takes CUDA when there is one.
+
+    Raises:
+        RecipeError: no such device here.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RecipeError(
+            f"train.device: {wanted!r} is not on this machine ({str(error).splitlines()[0]}). "
+            'Use "auto", "cpu" or "cuda".'
+        ) from error
+    return device
+
+
+def worker_count(wanted: int | str, device: torch.device) -> int:
+    """Return the loader's processes: by default none on a CPU, where they would compete with training."""
+    if isinstance(wanted, int):
+        return wanted
+    return min(8, len(_usable_cores()) - 1) if device.type == "cuda" else 0
+
+
+def experiment(
+    recipe: Recipe, registries: Registries, console: Console, *, precision: Precision | None = None
+) -> Experiment:
+    """Build everything that a recipe names, refusing what cannot work before any training.
+
+    Args:
+        recipe: a checked recipe.
+        registries: kind -> registry.
+        console: told of progress.
+        precision: the decision of the run that is being resumed; None decides by a check.
+
+    Raises:
+        DataError: the data is missing or unfit. RecipeError, PluginError: a component cannot be made.
+    """
+    torch.manual_seed(recipe.run.seed)
+    device = choose_device(recipe.train.device)
+    evaluators: dict[str, Evaluator] = {
+        spec.name: component(registries, spec, class_names=()) for spec in recipe.evaluators
+    }
+    splits = _open_splits(recipe, registries, evaluators, console)
+    train = splits["train"]
+    model = face_model(registries, recipe.backbone, None if recipe.embedding is None else recipe.embedding.dim)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loader, sampler = _loader(recipe, registries, train, model.input_spec, device)
+    state = _state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
+    if precision is None:
+        images = _some_images(train, model.input_spec, recipe.train.batch_size)
+        state.set_precision(decide_precision(recipe.train.precision, model, device, images))
+    else:
+        state.set_precision(precision)
+    parts = (model.backbone, sampler, *splits.values())
+    notices = tuple(dict.fromkeys(notice for part in parts for notice in getattr(part, "notices", ())))
+    return Experiment(
+        recipe=recipe,
+        state=state,
+        loader=loader,
+        train=train,
+        val=splits["val"],
+        calibration=splits.get("calibration"),
+        evaluators=evaluators,
+        input_spec=model.input_spec,
+        notices=(*notices, f"precision: {state.precision.reason}"),
+    )
+
+
+def _open_splits(
+    recipe: Recipe, registries: Registries, evaluators: Mapping[str, Evaluator], console: Console
+) -> dict[str, Photos]:
+    """Find every split, check them against each other and the evaluators, then read the photos."""
+    names = {"train": "train", "val": "val"}
+    if recipe.data.calibration is not None:
+        names["calibration"] = recipe.data.calibration
+    found = {role: dataset(registries, recipe, split) for role, split in names.items()}
+    check_people_apart({names[role]: split for role, split in found.items()})
+    for role in found.keys() - {"train"}:
+        for evaluator in evaluators.values():
+            evaluator.check(found[role])
+    budget = int(recipe.data.cache_gib * 2**30)
+    photos: dict[str, Photos] = {}
+    for role, split in found.items():
+        photos[role] = Photos(split, recipe.data.image_size, budget, console.progress(f"reading {names[role]}"))
+        budget -= photos[role].nbytes
+    return photos
+
+
+def _loader(
+    recipe: Recipe, registries: Registries, train: Photos, input_spec: InputSpec, device: torch.device
+) -> tuple[TrainLoader, Sampler]:
+    """Return the loader of training batches and its sampler."""
+    labels = np.array([item.label for item in train.items], np.int64)
+    conditions = condition_names(train)
+    sampler = component(
+        registries,
+        recipe.sampler,
+        labels=labels,
+        conditions=np.array([conditions.index(item.condition) for item in train.items], np.int64),
+        batch_size=recipe.train.batch_size,
+        seed=recipe.run.seed,
+        rank=0,
+        world_size=1,
+    )
+    transforms = [
+        component(registries, spec, image_size=recipe.data.image_size, mean=input_spec.mean, std=input_spec.std)
+        for spec in recipe.transforms
+    ]
+    loader = TrainLoader(
+        train,
+        sampler,
+        transforms,
+        input_spec,
+        batch_size=recipe.train.batch_size,
+        seed=recipe.run.seed,
+        workers=worker_count(recipe.train.workers, device),
+        pin_memory=device.type == "cuda",
+    )
+    return loader, sampler
+
+
+def _state(
+    recipe: Recipe, registries: Registries, model: FaceModel, train: Photos, device: torch.device, total_steps: int
+) -> TrainingState:
+    """Return the training state: head, losses, miner, optimizer, schedule and EMA around the model."""
+    offered = {
+        "embedding_dim": model.embedding_dim,
+        "num_classes": len(train.label_names),
+        "class_counts": np.bincount([item.label for item in train.items], minlength=len(train.label_names)),
+        "rank": 0,
+        "world_size": 1,
+    }
+    head = _on(device, optional(registries, recipe.head, **offered))
+    terms = tuple(
+        LossTerm(spec.name, _on(device, component(registries, spec, **offered)), spec.weight) for spec in recipe.losses
+    )
+    groups = parameter_groups(model.backbone, model.embedding, head, *(term.loss for term in terms))
+    return TrainingState(
+        model=model,
+        losses=terms,
+        optimizer=component(registries, recipe.optimizer, parameter_groups=groups),
+        schedule=optional(registries, recipe.schedule, total_steps=total_steps),
+        head=head,
+        miner=optional(registries, recipe.miner),
+        ema=ModelEmaV3(model, decay=recipe.train.ema, use_warmup=True) if recipe.train.ema else None,
+        device=device,
+        gradient_clip=recipe.train.gradient_clip,
+    )
+
+
+def _some_images(photos: Photos, input_spec: InputSpec, batch_size: int) -> torch.Tensor:
+    """Return up to 16 real photos as the model sees them, for the check of the precision."""
+    count = max(2, min(16, batch_size, len(photos)))
+    samples = [Sample(photos.read(i % len(photos)), 0, 0, 0) for i in range(count)]
+    return Collate(input_spec)(samples).images
+
+
+def _on(device: torch.device, part: Any) -> Any:
+    """Move a component that is a torch module to the device."""
+    return part.to(device) if isinstance(part, torch.nn.Module) else part
+
+
+def _usable_cores() -> set[int]:
+    import os
+
+    affinity: Callable[[int], set[int]] = getattr(os, "sched_getaffinity", lambda _: set(range(os.cpu_count() or 1)))
+    return affinity(0)

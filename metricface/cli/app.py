@@ -1,0 +1,30 @@
+"""Wires the verbs into one command. Importing this loads neither torch nor numpy: each verb imports what it needs."""
+
+from __future__ import annotations
+
+import typer
+
+from metricface.cli import check, data, eval, list, run, show
+from metricface.cli.outcome import guarded
+
+app = typer.Typer(
+    name="metricface",
+    help="Metric learning for faces: train, evaluate and look at recipes and components.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)
+
+app.command("run")(guarded(run.run))
+app.command("check")(guarded(check.check))
+app.command("eval")(guarded(eval.evaluate))
+app.command("list")(guarded(list.list_components))
+app.command("show")(guarded(show.show))
+data_app.command("demo")(guarded(data.demo))
+data_app.command("distort")(guarded(data.distort))
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,20 @@
+"""metricface check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    recipe: Annotated[Path, typer.Argument(help="A recipe.", show_default=False)],
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As in run.")] = None,
+) -> None:
+    """Check a recipe: all of its mistakes at once. The data is checked by run and run --dry-run."""
+    from metricface.recipe.load import load_recipe
+    from metricface.registry import registries
+
+    checked = load_recipe(recipe, overrides or (), registries())
+    print(f"{recipe}: good ({len(checked.components())} components, digest {checked.digest[:8]})")

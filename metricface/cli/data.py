@@ -1,0 +1,37 @@
+"""metricface data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    root: Annotated[Path, typer.Option("--root", help="Where task_b/ and task_a/ are laid out.")] = Path("data"),
+) -> None:
+    """Lay out the AT&T/ORL faces (40 people, 10 photos each) as data/task_b and data/task_a."""
+    from metricface.build import distortions
+    from metricface.cli.render import Screen
+    from metricface.data.demo import demo as lay_out
+    from metricface.registry import registries
+
+    with Screen() as screen:
+        summary = lay_out(root, distortions(registries()), screen.progress("distorting"))
+    print(summary)
+
+
+def distort(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Clean photos: SRC/<person>/*.jpg", show_default=False)],
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="Task B tree to make.", show_default=False)],
+    train_people: Annotated[int | None, typer.Option(help="People to train on. Default: all that are left.")] = None,
+    val_people: Annotated[int | None, typer.Option(help="People to evaluate on. Default: a fifth.")] = None,
+    min_per_person: Annotated[int, typer.Option(help="Leave out people with fewer photos.")] = 2,
+    limit_per_person: Annotated[int | None, typer.Option(help="Use at most so many photos of each person.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the choice of people and of every distortion.")] = 0,
+    split: Annotated[
+        Path | None, typer.Option(help="CSV with columns split, person, photo, instead of a random choice.")
+    ] = None,
+) -> None:
+    """Build a Task B tree (clean photos and seven distortions of each) from clean photos."""

@@ -1,0 +1,35 @@
+"""metricface list."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+
+from metricface.contracts import KINDS
+from metricface.errors import UsageError, nearest
+
+
+def list_components(
+    kind: Annotated[
+        str | None, typer.Argument(help="backbone, head, loss, ... Default: all.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the components that recipes can name, built-in and installed; none of them is imported."""
+    from metricface.registry import registries
+
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"list: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
+    entries = [entry for name, registry in registries().items() if kind in (None, name) for entry in registry.entries()]
+    if as_json:
+        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
+        return
+    from metricface.cli.render import table
+
+    table(
+        ("kind", "name", "package", "version", "status", "object"),
+        [(e.kind, e.name, e.distribution, e.version, e.status, e.value) for e in entries],
+    )

@@ -1,0 +1,149 @@
+"""What the user sees: everything that uses rich, or decides between a terminal and a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metricface.training.state import Evaluated, StepDone
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Screen:
+    """Progress and notices on stderr: live bars with the time left on a terminal, plain lines into a pipe."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._sums: dict[str, float] = {}
+        self._steps = 0
+
+    def __enter__(self) -> Screen:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Show one line, whole, above the bars."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """Return a callback (done, total) that draws a bar, or prints a line now and then."""
+        return self._bar(what) if self._console.is_terminal else self._lines(what)
+
+    def observe(self, event: StepDone | Evaluated) -> None:
+        """Print the mean losses and the headline figures of every evaluated epoch."""
+        from metricface.training.state import StepDone
+
+        if isinstance(event, StepDone):
+            self._steps += 1
+            for name, value in event.losses.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value
+            return
+        losses = ", ".join(f"{name} {value / self._steps:.4f}" for name, value in self._sums.items())
+        self._sums, self._steps = {}, 0
+        figures = ", ".join(headline(name, result) for name, result in event.results.items())
+        self.say(f"epoch {event.epoch + 1}: {losses}; {figures}")
+
+    def _bar(self, what: str) -> Callable[[int, int], None]:
+        task = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                task = self._live.add_task(escape(what), total=total)
+            self._live.update(task, completed=done)
+            if done >= total:
+                self._live.remove_task(task)
+                task = None
+
+        return show
+
+    def _lines(self, what: str) -> Callable[[int, int], None]:
+        started = printed = time.monotonic()
+        first: int | None = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal printed, first
+            now = time.monotonic()
+            if first is None:
+                first = done
+            if done < total and now - printed < _SECONDS_BETWEEN_LINES:
+                return
+            if done == total and now - started < _SECONDS_BETWEEN_LINES / 2:
+                return
+            printed = now
+            left = (total - done) * (now - started) / max(done - first, 1)
+            self.say(f"{what}: {done} of {total}" + (f", {left:.0f} s left" if done < total else ""))
+
+        return show
+
+
+def headline(name: str, result: Mapping[str, Any]) -> str:
+    """Return an evaluator's top figures in one phrase: "identification same-source rank1 98.2 %, cross-source ..."."""
+    parts = [
+        f"{reading} {figure} {100 * values[figure]:.1f} %"
+        for reading, values in result.items()
+        if isinstance(values, Mapping)
+        for figure in list(values)[:1]
+        if isinstance(values[figure], float)
+    ]
+    return f"{name} {', '.join(parts)}"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout: drawn on a terminal, tab-separated into a pipe."""
+    console = Console()
+    if not console.is_terminal:
+        print("\n".join("\t".join(row) for row in (columns, *rows)))
+        return
+    drawn = Table(*columns)
+    for row in rows:
+        drawn.add_row(*(escape(cell) for cell in row))
+    console.print(drawn)
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """Print a report on stdout: drawn on a terminal, Markdown into a pipe."""
+    from metricface.reporting.markdown import report_markdown
+
+    text = report_markdown(report)
+    console = Console()
+    if not console.is_terminal:
+        print(text)
+        return
+    from rich.markdown import Markdown
+
+    console.print(Markdown(text))

@@ -1,0 +1,1 @@
+"""Making and laying out data."""

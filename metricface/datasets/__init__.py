@@ -1,0 +1,1 @@
+"""Datasets: which photos there are and what is known of them."""

@@ -1,0 +1,1 @@
+"""Distortions: a photo under bad conditions, severity 1-5."""

@@ -1,0 +1,1 @@
+"""Evaluators: embeddings in, Result out."""

@@ -1,0 +1,20 @@
+"""Cosine similarity: higher is closer."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def normalize(vectors: Tensor) -> Tensor:
+    """Return vectors (..., D) scaled to unit length; a zero vector stays zero."""
+    return F.normalize(vectors, dim=-1)
+
+
+def cosine(left: Tensor, right: Tensor) -> Tensor:
+    """Return the cosine similarities of every row of `left` (B, D) with every row of `right` (C, D).
+
+    Returns:
+        (B, C) in [-1, 1], up to rounding.
+    """
+    return normalize(left) @ normalize(right).T  # (B, D) @ (D, C) -> (B, C)

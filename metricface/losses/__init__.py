@@ -1,0 +1,1 @@
+"""Losses: LossInput to a scalar."""

@@ -1,0 +1,1 @@
+"""Pure metrics on numpy arrays."""

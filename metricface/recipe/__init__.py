@@ -1,0 +1,1 @@
+"""Recipes: checked TOML files that name components."""

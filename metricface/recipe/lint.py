@@ -1,0 +1,60 @@
+"""Checks between the sections of a recipe, on the recipe alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metricface.errors import nearest
+from metricface.recipe.problems import Problems
+from metricface.recipe.schema import Recipe
+from metricface.registry import Registries
+
+
+def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
+    """Add what does not fit together: losses and head, miner and losses, the selected figure and the evaluators."""
+    losses: list[Any] = [known["loss"].load(part.name) for part in recipe.losses]
+    _head(recipe, losses, problems)
+    if recipe.miner is not None and not any(_uses_pairs(loss) for loss in losses):
+        problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")
+    _names_once(recipe, problems)
+    _select(recipe, known, problems)
+
+
+def _head(recipe: Recipe, losses: list[Any], problems: Problems) -> None:
+    wants_logits = [getattr(loss, "consumes", "embeddings") == "logits" for loss in losses]
+    for number, (part, wants) in enumerate(zip(recipe.losses, wants_logits, strict=True)):
+        if wants and recipe.head is None:
+            problems.add(("loss", number, "name"), f"{part.name!r} needs the logits of a head: add a [head]")
+    if recipe.head is not None and not any(wants_logits):
+        problems.add(("head",), 'no loss uses its logits: add a loss such as "cross-entropy", or take the head out')
+
+
+def _uses_pairs(loss: Any) -> bool:
+    return bool(getattr(loss, "uses_pairs", getattr(loss, "consumes", "embeddings") == "embeddings"))
+
+
+def _names_once(recipe: Recipe, problems: Problems) -> None:
+    """Losses and evaluators are told apart by name in the journal and in reports."""
+    for section, parts in (("loss", recipe.losses), ("evaluate", recipe.evaluators)):
+        names = [part.name for part in parts]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                problems.add(
+                    (section, number, "name"), f"{name!r} stands there twice: reports could not tell them apart"
+                )
+
+
+def _select(recipe: Recipe, known: Registries, problems: Problems) -> None:
+    select = recipe.train.select
+    if select == "last":
+        return
+    allowed = [
+        f"{part.name}.{figure}"
+        for part in recipe.evaluators
+        for figure in getattr(known["evaluator"].load(part.name), "metrics", ())
+    ]
+    if select not in allowed:
+        listed = ", ".join(["last", *allowed])
+        problems.add(
+            ("train", "select"), f"no evaluator gives {select!r}.{nearest(select, allowed)} There are: {listed}"
+        )

@@ -1,0 +1,232 @@
+"""From a TOML file to a checked Recipe, or to all of its problems at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from metricface.contracts import KINDS, Kind
+from metricface.errors import PluginError, RecipeError, nearest
+from metricface.recipe.lint import lint
+from metricface.recipe.overrides import apply_overrides
+from metricface.recipe.problems import Problems
+from metricface.recipe.schema import Component, DataSection, EmbeddingSection, Recipe, RunSection, Section, TrainSection
+from metricface.recipe.signature import arguments_model, takes_distortions, validated
+from metricface.recipe.toml_lines import key_lines
+from metricface.registry import Registries, registries
+
+_PLAIN: dict[str, type[Section]] = {"run": RunSection, "embedding": EmbeddingSection, "train": TrainSection}
+_BY_SECTION: dict[str, Kind] = {kind.section: kind for kind in KINDS.values() if kind.section}
+_REPEATS = {
+    **dict.fromkeys(("run", "data", "embedding", "train"), False),
+    **{section: kind.repeats for section, kind in _BY_SECTION.items()},
+}
+_REQUIRED = ("run", "data", "backbone", "loss", "sampler", "optimizer", "train")
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = (), known: Registries | None = None) -> Recipe:
+    """Read, override and check a recipe.
+
+    Args:
+        path: a TOML file.
+        overrides: "key=value" each, as `--set` takes them.
+        known: kind -> registry; None looks at the installed packages.
+
+    Raises:
+        RecipeError: everything that is wrong, one line each: `file:line  key  what. Did you mean ...? Parameters: ...`.
+        PluginError: the recipe is right, but a component that it names is broken.
+    """
+    known = registries() if known is None else known
+    text = _read(path)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(_syntax_error(path, text, error)) from error
+    problems = Problems(str(path), key_lines(text))
+    apply_overrides(table, overrides, _REPEATS, problems)
+    recipe = _Reader(table, known, problems).recipe(path)
+    if recipe is not None:
+        lint(recipe, known, problems)
+    problems.refuse()
+    assert recipe is not None  # refuse() has raised otherwise
+    return recipe
+
+
+class _Reader:
+    """Reads the sections of one table; what it cannot read becomes a problem."""
+
+    def __init__(self, table: dict[str, Any], known: Registries, problems: Problems) -> None:
+        self._table, self._known, self._problems = table, known, problems
+        self._complete = True
+
+    def recipe(self, path: Path) -> Recipe | None:
+        """Return the recipe, or None after problems."""
+        self._check_sections()
+        dataset, data = self._data()
+        parts = {section: self._components(kind) for section, kind in _BY_SECTION.items() if section != "data"}
+        plain: dict[str, Any] = {name: self._plain(name, model) for name, model in _PLAIN.items()}
+        if not self._complete:
+            return None
+        # The required ones are there: _check_sections saw to it.
+        first: dict[str, Any] = {section: (found[0] if found else None) for section, found in parts.items()}
+        return Recipe(
+            path=path,
+            data=data,
+            dataset=dataset,
+            transforms=parts["transform"],
+            losses=parts["loss"],
+            evaluators=parts["evaluate"],
+            **{name: first[name] for name in ("backbone", "head", "miner", "sampler", "optimizer", "schedule")},
+            **plain,
+        )
+
+    def _problem(self, path: tuple[str | int, ...], message: str, key: str = "") -> None:
+        self._complete = False
+        self._problems.add(path, message, key=key)
+
+    def _check_sections(self) -> None:
+        """Refuse unknown, missing and misshapen sections; those are taken out, so that the others can be read."""
+        missing = [section for section in _REQUIRED if not self._table.get(section)]
+        for section, value in list(self._table.items()):
+            if section not in _REPEATS:
+                listed = ", ".join(_REPEATS)
+                self._problem((section,), f"unknown section.{nearest(section, _REPEATS)} Sections: {listed}")
+            elif _REPEATS[section] and not _is_tables(value):
+                self._problem((section,), f"may stand more than once: write [[{section}]]")
+                del self._table[section]
+            elif not _REPEATS[section] and not isinstance(value, dict):
+                self._problem((section,), f"stands once: write [{section}]")
+                del self._table[section]
+        for section in missing:
+            brackets = f"[[{section}]]" if _REPEATS[section] else f"[{section}]"
+            self._problem((), "the section is missing", key=brackets)
+
+    def _plain(self, section: str, model: type[BaseModel]) -> Any:
+        """Return a section of the engine's own."""
+        return self._validated((section,), model, self._table[section]) if section in self._table else None
+
+    def _data(self) -> tuple[Any, Any]:
+        """Return the dataset and the engine's own keys of [data]."""
+        if "data" not in self._table:
+            return None, None
+        table = dict(self._table["data"])
+        own = {key: table.pop(key) for key in list(table) if key in DataSection.model_fields}
+        dataset = self._component(("data",), KINDS["dataset"], table, extra=tuple(DataSection.model_fields))
+        return dataset, self._validated(("data",), DataSection, own, as_model=True)
+
+    def _components(self, kind: Kind) -> tuple[Component, ...]:
+        section = kind.section or ""
+        tables = self._table.get(section, [])
+        if not kind.repeats:
+            tables = [tables] if section in self._table else []
+            found = [self._component((section,), kind, table) for table in tables]
+        else:
+            found = [self._component((section, number), kind, table) for number, table in enumerate(tables)]
+        return tuple(part for part in found if part is not None)
+
+    def _component(
+        self, path: tuple[str | int, ...], kind: Kind, table: dict[str, Any], extra: tuple[str, ...] = ()
+    ) -> Component | None:
+        """Return one component with checked arguments, or None after problems."""
+        registry = self._known[kind.name]
+        arguments = {key: value for key, value in table.items() if key != "name"}
+        weight = arguments.pop("weight", 1.0) if kind.name == "loss" else 1.0
+        if not _is_weight(weight):
+            self._problem((*path, "weight"), f"must be a number of at least 0 (got {weight!r})")
+        name = table.get("name")
+        if not isinstance(name, str):
+            self._problem((*path, "name"), f"is missing or no text. There are: {', '.join(registry.names())}")
+            return None
+        try:
+            entry = registry.find(name)
+        except PluginError as error:
+            self._problem((*path, "name"), str(error))
+            return None
+        try:
+            component = registry.load(name)
+        except PluginError as error:
+            self._complete = False
+            self._problems.add_plugin((*path, "name"), error)
+            return None
+        for key in [key for key in arguments if key in kind.offered and key != "distortions"]:
+            self._problem((*path, key), "is filled in by MetricFace: take it out")
+            del arguments[key]
+        checked = self._validated(path, arguments_model(component, kind), arguments, extra=extra)
+        if checked is None:
+            return None
+        if takes_distortions(component, kind.name):
+            self._check_distortions(path, checked)
+        return Component(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
+
+    def _check_distortions(self, path: tuple[str | int, ...], arguments: dict[str, Any]) -> None:
+        names = self._known["distortion"].names()
+        for name in arguments["distortions"] or ():
+            if name not in names:
+                listed = ", ".join(names)
+                self._problem(
+                    (*path, "distortions"), f"unknown distortion {name!r}.{nearest(name, names)} There are: {listed}"
+                )
+
+    def _validated(
+        self,
+        path: tuple[str | int, ...],
+        model: type[BaseModel],
+        table: dict[str, Any],
+        *,
+        extra: tuple[str, ...] = (),
+        as_model: bool = True,
+    ) -> Any:
+        """Return the checked table, or None after problems; `extra` are names that the message lists too."""
+        names = (*extra, *model.model_fields)
+        if "weight" not in names and path[0] == "loss":
+            names = ("weight", *names)
+        try:
+            values = validated(model, table)
+        except ValidationError as error:
+            self._complete = False
+            self._problems.add_invalid(path, error, names)
+            return None
+        except TypeError:
+            self._problem(path, "holds a date or time, which no parameter takes: put it in quotes")
+            return None
+        return model.model_construct(**values) if issubclass(model, Section) else values
+
+
+def _read(path: Path) -> str:
+    """Return the recipe's text, or say what is wrong with the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+    except IsADirectoryError as error:
+        raise RecipeError(f"{path}: a folder, not a recipe.{_recipes(path)}") from error
+    except FileNotFoundError as error:
+        near = nearest(path.name, (other.name for other in path.parent.glob("*.toml")))
+        raise RecipeError(f"{path}: no such recipe.{near}{_recipes(path.parent)}") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _recipes(folder: Path) -> str:
+    names = sorted(path.name for path in folder.glob("*.toml"))
+    return f" Recipes in {folder}: {', '.join(names)}" if names else ""
+
+
+def _syntax_error(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
+    """Return `file:line  what` from tomllib's message, which ends with the place."""
+    message, _, place = str(error).partition(" (at ")
+    line = place.split(",")[0].removeprefix("line ").rstrip(")")
+    number = line if line.isdigit() else str(len(text.splitlines()))
+    return f"{path}:{number}  not TOML: {message}. Text stands in quotes, keys in key = value."
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(element, dict) for element in value)
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")

@@ -1,0 +1,81 @@
+"""`--set head.margin=0.4`: one key of a recipe changed on the command line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from metricface.errors import nearest
+from metricface.recipe.problems import Problems
+
+_BARE = re.compile(r"[^\s\"'\[\]{}=#,][^\"'\[\]{}=#]*")
+
+
+def apply_overrides(
+    table: dict[str, Any], overrides: Sequence[str], sections: Mapping[str, bool], problems: Problems
+) -> None:
+    """Change `table` in place; what cannot be applied becomes a problem.
+
+    Args:
+        table: a parsed recipe.
+        overrides: "key=value" each; the value is TOML, or a bare word, which is taken as text.
+        sections: every section's name -> whether it is an array of tables.
+        problems: told where each changed value now stands.
+    """
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        parts = key.strip().split(".")
+        if not equals or len(parts) < 2 or not all(parts):
+            problems.override((text,), text)
+            problems.add(
+                (text,), "is not KEY=VALUE, for instance head.margin=0.4 or loss.contrastive.weight=0.2", key=key
+            )
+            continue
+        _apply(table, parts, value.strip(), text, sections, problems)
+
+
+def _apply(
+    table: dict[str, Any],
+    parts: list[str],
+    value: str,
+    text: str,
+    sections: Mapping[str, bool],
+    problems: Problems,
+) -> None:
+    section, rest = parts[0], parts[1:]
+    problems.override((text,), text)
+    if section not in sections:
+        problems.add(
+            (text,), f"unknown section.{nearest(section, sections)} Sections: {', '.join(sections)}", key=section
+        )
+        return
+    path: tuple[str | int, ...] = (section,)
+    target = table.setdefault(section, [] if sections[section] else {})
+    if sections[section]:
+        name, rest = rest[0], rest[1:]
+        names = [element.get("name") for element in target] if isinstance(target, list) else []
+        if names.count(name) != 1 or not rest:
+            known = ", ".join(str(known) for known in names) or "none"
+            why = "stands there more than once" if names.count(name) > 1 else "is not in the recipe"
+            why = why if rest else "needs a key after it"
+            problems.add((text,), f"{section} {name!r} {why}. There are: {known}", key=".".join(parts))
+            return
+        path = (section, names.index(name))
+        target = target[names.index(name)]
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        if not _BARE.fullmatch(value):
+            problems.add((text,), f"{value!r} is not a TOML value", key=".".join(parts))
+            return
+        parsed = value
+    for key in rest[:-1]:
+        path = (*path, key)
+        target = target.setdefault(key, {}) if isinstance(target, dict) else target
+    if not isinstance(target, dict):
+        problems.add((text,), "is no table, so nothing in it can be set", key=".".join(parts[:-1]))
+        return
+    target[rest[-1]] = parsed
+    problems.override((*path, rest[-1]), text)

@@ -1,0 +1,96 @@
+"""Collecting every problem of a recipe, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from metricface.errors import PluginError, RecipeError, nearest
+from metricface.recipe.toml_lines import Path
+
+
+class Problems:
+    """Problems of one recipe, as `file:line  key  what is wrong`.
+
+    Args:
+        file: the recipe as the user named it.
+        lines: path -> line in it.
+    """
+
+    def __init__(self, file: str, lines: Mapping[Path, int]) -> None:
+        self._file, self._lines = file, lines
+        self._overridden: dict[Path, str] = {}
+        self._recipe: list[str] = []
+        self._plugins: list[str] = []
+
+    def override(self, path: Path, text: str) -> None:
+        """From now on the value at `path` stands in the option `text`, not in the file."""
+        self._overridden[path] = text
+
+    def add(self, path: Path, message: str, *, key: str = "") -> None:
+        """Add a problem of the value at `path`; `key` is what to call it, by default the path itself."""
+        self._recipe.append(f"{self._where(path)}  {key or _shown(path)}  {message}")
+
+    def add_plugin(self, path: Path, error: PluginError) -> None:
+        """Add a component that is there but broken."""
+        self._plugins.append(f"{self._where(path)}  {_shown(path)}  {error}")
+
+    def add_invalid(self, path: Path, error: ValidationError, allowed: Iterable[str]) -> None:
+        """Add what pydantic found in the table at `path`, whose keys may be `allowed`."""
+        names = list(allowed)
+        messages: dict[Any, list[str]] = {}
+        for found in error.errors():
+            key = found["loc"][0] if found["loc"] else ""
+            messages.setdefault(key, []).append(_sentence(found, str(key), names))
+        for key, parts in messages.items():
+            self.add((*path, key) if key else path, " or ".join(dict.fromkeys(parts)))
+
+    def refuse(self) -> None:
+        """Raise all problems at once, if there are any.
+
+        Raises:
+            RecipeError: all of them. PluginError: when broken plugins are the only ones.
+        """
+        if self._recipe:
+            raise RecipeError(*self._recipe, *self._plugins)
+        if self._plugins:
+            raise PluginError("\n".join(self._plugins))
+
+    def _where(self, path: Path) -> str:
+        """Return `file:line` of the path, or of the nearest thing around it."""
+        while path:
+            if path in self._overridden:
+                return f"--set {self._overridden[path]}"
+            line = self._lines.get(path, self._lines.get((*path, 0)))
+            if line is not None:
+                return f"{self._file}:{line}"
+            path = path[:-1]
+        return self._file
+
+
+def unknown_key(key: str, names: list[str]) -> str:
+    """Return the message for a key that nothing takes."""
+    return f"unknown key.{nearest(key, names)} Parameters: {', '.join(names) or 'none'}"
+
+
+def _sentence(found: Mapping[str, Any], key: str, names: list[str]) -> str:
+    """Return one of pydantic's findings in plain words."""
+    if found["type"] == "extra_forbidden":
+        return unknown_key(key, names)
+    if found["type"] == "missing":
+        return f"is missing. Parameters: {', '.join(names)}"
+    if found["type"] == "value_error":
+        return f"{found['ctx']['error']} (got {found['input']!r})"
+    message = (
+        found["msg"].replace("Input should be", "must be").replace("a valid ", "a ").replace("a integer", "an integer")
+    )
+    message = message.replace("must be a string", "must be text in quotes")
+    got = found["input"]
+    shown = f"{got!r}" if not isinstance(got, bool) else str(got).lower()
+    return f"{message} (got {shown})"
+
+
+def _shown(path: Path) -> str:
+    return ".".join(str(part) for part in path if not isinstance(part, int))

@@ -1,0 +1,176 @@
+"""The sections of a recipe, checked and frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys, wrong types, inf and nan are refused, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(
+            "must be usable as a folder name: letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
+    return name
+
+
+class RunSection(Section):
+    """[run]: `name` of the run's folder, `seed` of everything random."""
+
+    name: Annotated[str, AfterValidator(_folder_name)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class DataSection(Section):
+    """[data]: the engine's own keys; the others are the dataset's.
+
+    Args:
+        root: folder of the splits, relative to the working directory.
+        image_size: side length in pixels that photos are resized to.
+        cache_gib: memory for decoded photos, in GiB.
+        calibration: split of people in neither train nor val that `train.select` is computed on; val when absent.
+    """
+
+    root: Path
+    image_size: Annotated[int, Field(ge=16, le=1024)] = 112
+    cache_gib: Annotated[float, Field(ge=0)] = 2.0
+    calibration: str | None = None
+
+
+class EmbeddingSection(Section):
+    """[embedding]: `dim`, the embedding's length."""
+
+    dim: Annotated[int, Field(gt=0)]
+
+
+class TrainSection(Section):
+    """[train].
+
+    Args:
+        epochs, batch_size: how long, and photos per step.
+        precision: of the model's forward pass; bf16 is kept only where a check at the start finds it faster and right.
+        select: "last", or the figure whose best epoch is kept: "identification.cross-source.rank1" (higher is better).
+        gradient_clip: largest total gradient norm, 0 for no limit.
+        ema: decay of the averaged weights that are evaluated and shipped, 0 for none.
+        evaluate_every: epochs between evaluations.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        workers: processes that prepare batches; "auto" uses none on a CPU.
+    """
+
+    epochs: Annotated[int, Field(gt=0)]
+    batch_size: Annotated[int, Field(gt=0)]
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    select: str = "last"
+    gradient_clip: Annotated[float, Field(ge=0)] = 5.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    evaluate_every: Annotated[int, Field(gt=0)] = 1
+    device: str = "auto"
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component of a recipe.
+
+    Args:
+        kind, name: what to look up.
+        arguments: checked constructor arguments, defaults included.
+        distribution, version: the package that brings it.
+        weight: of a loss in the weighted sum.
+    """
+
+    kind: str
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    distribution: str = ""
+    version: str = ""
+    weight: float = 1.0
+
+    def table(self) -> dict[str, Any]:
+        """Return the component as a TOML table."""
+        weight = {"weight": self.weight} if self.kind == "loss" else {}
+        return {"name": self.name, **weight, **_plain(self.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A checked recipe: every section with its defaults written in."""
+
+    path: Path
+    run: RunSection
+    data: DataSection
+    train: TrainSection
+    dataset: Component
+    backbone: Component
+    sampler: Component
+    optimizer: Component
+    losses: tuple[Component, ...]
+    embedding: EmbeddingSection | None = None
+    head: Component | None = None
+    miner: Component | None = None
+    schedule: Component | None = None
+    transforms: tuple[Component, ...] = ()
+    evaluators: tuple[Component, ...] = ()
+
+    def components(self) -> tuple[Component, ...]:
+        """Return every component, in the order of the sections."""
+        single = (self.backbone, self.head, self.miner, self.sampler, self.optimizer, self.schedule)
+        present = [part for part in single if part is not None]
+        return (self.dataset, *self.transforms, *present, *self.losses, *self.evaluators)
+
+    def document(self) -> dict[str, Any]:
+        """Return the whole recipe as plain tables; keys without a value are left out."""
+        tables: dict[str, Any] = {
+            "run": _plain(self.run.model_dump()),
+            "data": {**self.dataset.table(), **_plain(self.data.model_dump())},
+            "transform": [part.table() for part in self.transforms],
+            "backbone": self.backbone.table(),
+            "embedding": self.embedding and _plain(self.embedding.model_dump()),
+            "head": self.head and self.head.table(),
+            "loss": [part.table() for part in self.losses],
+            "miner": self.miner and self.miner.table(),
+            "sampler": self.sampler.table(),
+            "optimizer": self.optimizer.table(),
+            "schedule": self.schedule and self.schedule.table(),
+            "train": _plain(self.train.model_dump()),
+            "evaluate": [part.table() for part in self.evaluators],
+        }
+        return {name: table for name, table in tables.items() if table}
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the document: equal for recipes that do the same."""
+        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+
+    def to_toml(self) -> str:
+        """Return TOML that loads to an equal recipe."""
+        return tomli_w.dumps(self.document(), multiline_strings=False)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return TOML values: paths as strings, tuples as lists, no None."""
+    return {key: _plain_value(value) for key, value in values.items() if value is not None}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, list | tuple):
+        return [_plain_value(element) for element in value]
+    if isinstance(value, Mapping):
+        return _plain(value)
+    return value

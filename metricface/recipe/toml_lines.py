@@ -1,0 +1,64 @@
+"""Which line each key of a TOML file stands on; tomllib does not tell."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Path = tuple[str | int, ...]
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """Return path -> line (from 1) of every header and key of a valid TOML text.
+
+    Elements of an array of tables stand under their number: ("loss", 1, "weight").
+    """
+    rows = text.splitlines()
+    found: dict[Path, int] = {}
+    counts: dict[Path, int] = {}
+    prefix: Path = ()
+    number = 0
+    while number < len(rows):
+        first = number
+        statement = rows[number]
+        while (table := _parsed(statement)) is None and number + 1 < len(rows):
+            number += 1  # a value that goes on over several lines
+            statement += "\n" + rows[number]
+        number += 1
+        if rows[first].lstrip().startswith("["):
+            prefix = _header(table or {}, counts)
+            found[prefix] = first + 1
+        else:
+            for path in _paths(table or {}):
+                found.setdefault((*prefix, *path), first + 1)
+    return found
+
+
+def _parsed(statement: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(statement)
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _header(table: Mapping[str, Any], counts: dict[Path, int]) -> Path:
+    """Return the path of [a.b] or [[a.b]]; the latter ends with the element's number."""
+    path: Path = ()
+    value: Any = table
+    while isinstance(value, dict) and value:
+        ((key, value),) = value.items()
+        path = (*path, key)
+        if path in counts and isinstance(value, dict):
+            path = (*path, counts[path] - 1)  # a table inside the newest element
+    if isinstance(value, list):
+        counts[path] = counts.get(path, 0) + 1
+        path = (*path, counts[path] - 1)
+    return path
+
+
+def _paths(table: Mapping[str, Any]) -> Iterator[Path]:
+    for key, value in table.items():
+        yield (key,)
+        if isinstance(value, dict):
+            yield from ((key, *rest) for rest in _paths(value))

@@ -1,0 +1,1 @@
+"""Samplers: which photos make a batch."""

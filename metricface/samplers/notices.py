@@ -1,0 +1,34 @@
+"""What a sampler of people tells about the people it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+def notices_on_people(counts: npt.NDArray[np.int64], singletons: str) -> list[str]:
+    """Return a line for each kind of people that lack photos; `counts` (people, 2): clean, distorted."""
+    fate = "left out" if singletons == "drop" else "it is repeated, each time augmented anew"
+    lacking = {
+        f"a single photo: {fate}": counts.sum(axis=1) == 1,
+        "no distorted photo: their groups hold clean photos only": counts[:, 1] == 0,
+        "no clean photo: they lead one group per epoch": counts[:, 0] == 0,
+    }
+    return [f"{who.sum()} of {len(counts)} people have {what}" for what, who in lacking.items() if who.any()]
+
+
+def notices_on_groups(leads: Sequence[int], groups: Sequence[int], batches: int) -> list[str]:
+    """Return a line each when people stand in one batch twice or in an epoch once more than they have photos for."""
+    notices = []
+    crowded = sum(count > batches for count in groups)
+    if crowded:
+        notices.append(
+            f"{crowded} of {len(groups)} people have more clean photos than an epoch has batches ({batches}): "
+            f"they stand up to {-(-max(groups) // batches)} times in one batch"
+        )
+    stand_ins = sum(groups) - sum(leads)
+    if stand_ins:
+        notices.append(f"{stand_ins} groups per epoch are stand-ins, so that every batch holds two people")
+    return notices

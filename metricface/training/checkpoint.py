@@ -1,0 +1,37 @@
+"""Checkpoints: written in one step, read without running any code of theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from metricface.errors import ModelError
+from metricface.files import write_atomically
+from metricface.training.state import TrainingState
+
+
+def save_checkpoint(path: Path, state: TrainingState, recipe_digest: str) -> None:
+    """Write the state and the digest of the recipe that it belongs to, atomically."""
+    document = {"recipe_digest": recipe_digest, "state": state.state_dict()}
+    write_atomically(path, lambda file: torch.save(document, file))
+
+
+def read_checkpoint(path: Path, recipe_digest: str) -> dict[str, Any]:
+    """Return what `TrainingState.load_state_dict` takes, on the CPU; nothing is unpickled but tensors and plain values.
+
+    Raises:
+        ModelError: the file is damaged, no checkpoint of ours, or one of another recipe.
+    """
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+        saved_digest, state = document["recipe_digest"], document["state"]
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, UnpicklingError) as error:
+        raise ModelError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}). Delete it to start the run anew."
+        ) from error
+    if saved_digest != recipe_digest:
+        raise ModelError(f"{path}: belongs to another recipe. Use the recipe of its run folder, or another --out.")
+    return dict(state)

@@ -1,0 +1,57 @@
+"""The record of a run: metrics.jsonl, which a resumed run leaves equal to that of an uninterrupted one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from metricface.files import write_text
+from metricface.training.state import Evaluated, StepDone, TrainingState
+
+
+class Journal:
+    """An observer that appends one JSON line per event, and its seconds to a file of their own.
+
+    Args:
+        folder: gets `metrics.jsonl` (steps and evaluations) and `times.jsonl` (seconds since the process began to
+            train, by step).
+        state: what training starts from; lines of steps that it has not done are dropped.
+    """
+
+    def __init__(self, folder: Path, state: TrainingState) -> None:
+        self._metrics = folder / "metrics.jsonl"
+        self._times = folder / "times.jsonl"
+        self._started = time.monotonic()
+        if self._metrics.exists():
+            kept = [event for event in read_journal(self._metrics) if _is_done(event, state)]
+            write_text(self._metrics, "".join(_line(event) for event in kept))
+
+    def __call__(self, event: StepDone | Evaluated) -> None:
+        """Append the event."""
+        kind = "step" if isinstance(event, StepDone) else "evaluated"
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(_line({"event": kind, **asdict(event)}))
+        with self._times.open("a", encoding="utf-8") as file:
+            seconds = round(time.monotonic() - self._started, 3)
+            file.write(_line({"event": kind, "step": event.step, "seconds": seconds}))
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a metrics.jsonl; a last line that a crash cut short is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def _is_done(event: dict[str, Any], state: TrainingState) -> bool:
+    if event["event"] == "evaluated":
+        return bool(event["epoch"] < state.epoch)
+    return bool(event["step"] <= state.step)
+
+
+def _line(event: dict[str, Any]) -> str:
+    return json.dumps(event, allow_nan=False) + "\n"

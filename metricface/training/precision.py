@@ -1,0 +1,94 @@
+"""Which number format the model runs in, decided by a measurement where it may cost more than it gives."""
+
+from __future__ import annotations
+
+import copy
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+PrecisionName = Literal["fp32", "bf16", "fp16"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_LEAST_GAIN = 1.1
+_LEAST_COSINE = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The number format of the model's forward pass; head and losses always run in float32.
+
+    Args:
+        name: what is used.
+        reason: one line on why, for the screen and the run record.
+    """
+
+    name: PrecisionName = "fp32"
+    reason: str = "fp32 as asked"
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Return the autocast context of the forward pass."""
+        if self.name == "fp32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=_DTYPES[self.name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for the checkpoint and the run record."""
+        return asdict(self)
+
+
+def decide_precision(
+    wanted: PrecisionName, model: nn.Module, device: torch.device, images: Tensor, *, repeats: int = 3
+) -> Precision:
+    """Return `wanted`, or fp32 where a check on this machine shows that `wanted` is slower or wrong.
+
+    Reduced precision is kept when a forward and backward pass is at least 1.1 times as fast as in fp32 and the
+    embeddings keep a mean cosine of 0.99 with those of fp32. bf16 convolutions are many times slower, or wrong, on
+    some processors (pytorch issues 183815, 163347, 169688). The model itself is not touched: a copy runs.
+
+    Args:
+        wanted: "fp32", "bf16" or "fp16" (CUDA only).
+        model: images (B, 3, H, W) to embeddings (B, D).
+        device: where it will train.
+        images: (B, 3, H, W) float32 to try it on, B >= 2.
+        repeats: timed passes of each; the fastest counts.
+    """
+    if wanted == "fp32":
+        return Precision()
+    if wanted == "fp16" and device.type != "cuda":
+        return Precision("fp32", f"fp32: fp16 needs CUDA and this run is on {device.type}")
+    trial = copy.deepcopy(model).to(device).train()
+    images = images.to(device, memory_format=torch.channels_last)
+    candidates = {"fp32": Precision(), wanted: Precision(wanted)}
+    embeddings: dict[str, Tensor] = {}
+    seconds = dict.fromkeys(candidates, float("inf"))
+    for repeat in range(repeats + 1):
+        for name, precision in candidates.items():
+            embeddings[name], taken = _pass(trial, images, precision, device)
+            if repeat > 0:  # the first pass warms up
+                seconds[name] = min(seconds[name], taken)
+    cosine = float(nn.functional.cosine_similarity(embeddings["fp32"], embeddings[wanted]).mean())
+    gain = seconds["fp32"] / seconds[wanted]
+    measured = f"{gain:.2f} times the speed of fp32, mean cosine to its embeddings {cosine:.4f}"
+    if not cosine >= _LEAST_COSINE:
+        return Precision("fp32", f"fp32: {wanted} is wrong on this machine ({measured})")
+    if gain < _LEAST_GAIN:
+        return Precision("fp32", f"fp32: {wanted} does not pay on this machine ({measured})")
+    return Precision(wanted, f"{wanted}: {measured}")
+
+
+def _pass(model: nn.Module, images: Tensor, precision: Precision, device: torch.device) -> tuple[Tensor, float]:
+    """Run forward and backward; return the embeddings in float32 and the seconds it took."""
+    started = time.perf_counter()
+    with precision.autocast(device):
+        embeddings = model(images)
+    embeddings.float().square().mean().backward()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    taken = time.perf_counter() - started
+    model.zero_grad(set_to_none=True)
+    return embeddings.detach().float(), taken

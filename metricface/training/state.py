@@ -1,0 +1,156 @@
+"""All that training changes: exactly what a checkpoint saves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+
+from metricface.contracts import Head, Loss, Miner, Schedule
+from metricface.training.distributed import Gather, gather
+from metricface.training.precision import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """One loss of the weighted sum, under the name that the journal shows."""
+
+    name: str
+    loss: Loss
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best epoch so far: 0-based, with the value of the selected metric."""
+
+    epoch: int
+    value: float
+
+
+@dataclass
+class TrainingState:
+    """The moving parts of a run.
+
+    Args:
+        model: images to embeddings.
+        losses: the terms of the sum.
+        optimizer: over the parameters of model, head and losses.
+        schedule: step -> factor on each group's learning rate; None keeps them.
+        head: embeddings to logits, or None.
+        miner: chooses pairs for the losses, or None.
+        ema: averaged copy of the model that is evaluated and shipped, or None.
+        precision: number format of the forward pass.
+        gradient_clip: largest total gradient norm, 0 for no limit.
+        gather: see training/distributed.py.
+        step: optimizer steps done; epoch: epochs done; position: batches done in the current epoch.
+        best: the best epoch so far, if one is selected.
+    """
+
+    model: nn.Module
+    losses: tuple[LossTerm, ...]
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule | None = None
+    head: Head | None = None
+    miner: Miner | None = None
+    ema: ModelEmaV3 | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Precision = field(default_factory=Precision)
+    gradient_clip: float = 0.0
+    gather: Gather = gather
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    best: Best | None = None
+
+    def __post_init__(self) -> None:
+        self.set_precision(self.precision)
+        for group in self.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model that is evaluated and shipped: the average if there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    @property
+    def trained_parameters(self) -> list[Tensor]:
+        """All parameters that the optimizer moves."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def set_precision(self, precision: Precision) -> None:
+        """Use this number format from now on; fp16 gets a gradient scaler."""
+        self.precision = precision
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.name == "fp16")
+
+    def apply_schedule(self) -> float:
+        """Set every group's learning rate for the coming step; return the first group's."""
+        factor = 1.0 if self.schedule is None else self.schedule(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors, numbers, strings, lists and dicts only: loadable with weights_only."""
+        return {
+            "parts": {name: part.state_dict() for name, part in self._parts().items()},
+            "counters": {"step": self.step, "epoch": self.epoch, "position": self.position},
+            "best": None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value},
+            "precision": self.precision.to_dict(),
+            "rng": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()},
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take everything over from `state_dict()`, the random number generators included.
+
+        Raises:
+            KeyError, RuntimeError: it was saved by a run of another shape.
+        """
+        self.set_precision(Precision(**saved["precision"]))
+        for name, part in self._parts().items():
+            part.load_state_dict(saved["parts"][name])
+        self.step, self.epoch, self.position = (saved["counters"][key] for key in ("step", "epoch", "position"))
+        self.best = None if saved["best"] is None else Best(**saved["best"])
+        torch.set_rng_state(saved["rng"]["cpu"])
+        if saved["rng"]["cuda"] and len(saved["rng"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(saved["rng"]["cuda"])
+
+    def _parts(self) -> dict[str, Any]:
+        """Everything with a state of its own, by the name that the checkpoint uses."""
+        candidates: dict[str, Any] = {
+            "model": self.model,
+            "head": self.head,
+            "miner": self.miner,
+            "ema": self.ema,
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            **{f"loss.{number}.{term.name}": term.loss for number, term in enumerate(self.losses)},
+        }
+        return {name: part for name, part in candidates.items() if hasattr(part, "state_dict")}
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """What one step did: unweighted losses by name, gradient norm before clipping, the first group's learning rate."""
+
+    step: int
+    epoch: int
+    losses: Mapping[str, float]
+    grad_norm: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An evaluation after an epoch (0-based): results by evaluator, as plain JSON values."""
+
+    step: int
+    epoch: int
+    results: Mapping[str, Any]
+
+
+Observer = Callable[[StepDone | Evaluated], None]

@@ -1,0 +1,66 @@
+"""One training step: the heart of the project."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metricface.contracts import Batch, LossInput
+from metricface.errors import TrainingError
+from metricface.training.state import StepDone, TrainingState
+
+
+def train_step(state: TrainingState, batch: Batch) -> StepDone:
+    """Update the state by one batch.
+
+    model -> gather -> head -> weighted sum of losses and penalty -> finite? -> backward -> clip -> optimizer -> EMA.
+
+    Raises:
+        TrainingError: a loss or the gradient is not finite; the parameters are then as before the step.
+    """
+    batch = batch.to(state.device)
+    with state.precision.autocast(state.device):
+        embeddings = state.model(batch.images)  # (B, D)
+    embeddings, labels = state.gather(embeddings.float(), batch.labels)
+    logits = targets = penalty = None
+    if state.head is not None:
+        output = state.head(embeddings, labels)
+        logits, targets, penalty = output.logits, output.targets, output.penalty
+    pairs = None if state.miner is None else state.miner(embeddings, labels)
+    given = LossInput(embeddings, labels, logits, targets, pairs)
+    values = {term.name: term.loss(given) for term in state.losses}
+    total = torch.stack([term.weight * values[term.name] for term in state.losses]).sum()
+    if penalty is not None:
+        values["penalty"] = penalty
+        total = total + penalty
+    losses = _finite(values, state)
+    learning_rate = state.apply_schedule()
+    state.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(state.scaler.scale(total))
+    state.scaler.unscale_(state.optimizer)
+    grad_norm = float(torch.nn.utils.clip_grad_norm_(state.trained_parameters, state.gradient_clip or math.inf))
+    if not math.isfinite(grad_norm) and not state.scaler.is_enabled():
+        raise TrainingError(f"step {state.step}: the gradient is not finite. Lower optimizer.lr or use fp32.")
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
+    state.position += 1
+    if state.ema is not None:
+        state.ema.update(state.model, step=state.step)
+    return StepDone(state.step, state.epoch, losses, grad_norm, learning_rate)
+
+
+def _finite(values: Mapping[str, Tensor], state: TrainingState) -> dict[str, float]:
+    """Return the losses as numbers (one transfer from the device), or refuse the step."""
+    numbers = torch.stack([value.detach().float() for value in values.values()]).tolist()
+    losses = dict(zip(values, numbers, strict=True))
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"step {state.step}: loss {name!r} is {value}, nothing was updated. "
+                "Lower optimizer.lr, use train.precision fp32, or look at the batch's photos."
+            )
+    return losses

@@ -1,0 +1,111 @@
+"""The loop around train_step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metricface.errors import Interrupted
+from metricface.loading import TrainLoader
+from metricface.results import Result
+from metricface.training.checkpoint import save_checkpoint
+from metricface.training.interruption import Interruption
+from metricface.training.state import Best, Evaluated, Observer, TrainingState
+from metricface.training.step import train_step
+
+Evaluate = Callable[[TrainingState], Mapping[str, Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to train and what to keep.
+
+    Args:
+        epochs: passes over the sampler's epoch.
+        folder: gets `last.pt` and `best.pt`.
+        recipe_digest: what the checkpoints belong to.
+        evaluate_every: epochs between evaluations; the last epoch is always evaluated.
+        select: results of an evaluation -> the value to maximise; None keeps no best.
+    """
+
+    epochs: int
+    folder: Path
+    recipe_digest: str
+    evaluate_every: int = 1
+    select: Callable[[Mapping[str, Result]], float] | None = None
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that a resumed run goes on from."""
+        return self.folder / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.folder / "best.pt"
+
+
+def fit(
+    state: TrainingState,
+    loader: TrainLoader,
+    evaluate: Evaluate,
+    plan: Plan,
+    interruption: Interruption,
+    observers: Sequence[Observer] = (),
+) -> None:
+    """Train from where the state stands to the end of the plan.
+
+    `last.pt` is written after every epoch's training, after its evaluation, and when the run is interrupted: at any
+    step, or in an evaluation, which a resumed run then does again.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM arrived; `last.pt` is written.
+        TrainingError: a loss or gradient is not finite; `last.pt` is that of the epoch before.
+    """
+
+    def save(path: Path) -> None:
+        save_checkpoint(path, state, plan.recipe_digest)
+
+    try:
+        while state.epoch < plan.epochs:
+            _train_epoch(state, loader, interruption, observers)
+            with interruption.hold():
+                save(plan.last)
+            due = (state.epoch + 1) % plan.evaluate_every == 0 or state.epoch + 1 == plan.epochs
+            results = evaluate(state) if due else None
+            with interruption.hold():
+                if results is not None and _finish(state, results, plan, observers):
+                    save(plan.best)
+                state.epoch, state.position = state.epoch + 1, 0
+                save(plan.last)
+    except Interrupted:
+        with interruption.hold():
+            save(plan.last)
+        raise
+
+
+def _train_epoch(
+    state: TrainingState, loader: TrainLoader, interruption: Interruption, observers: Sequence[Observer]
+) -> None:
+    """Do the steps of the current epoch that are not done yet."""
+    state.model.train()
+    for batch in loader.epoch(state.epoch, start=state.position):
+        with interruption.hold():
+            done = train_step(state, batch)
+            for observe in observers:
+                observe(done)
+
+
+def _finish(state: TrainingState, results: Mapping[str, Result], plan: Plan, observers: Sequence[Observer]) -> bool:
+    """Tell the observers of an evaluation; return whether it is the best so far."""
+    evaluated = Evaluated(state.step, state.epoch, {name: result.to_json() for name, result in results.items()})
+    for observe in observers:
+        observe(evaluated)
+    if plan.select is None:
+        return False
+    value = plan.select(results)
+    if state.best is not None and value <= state.best.value:
+        return False
+    state.best = Best(state.epoch, value)
+    return True

@@ -1,0 +1,1 @@
+"""Transforms: augmentation of uint8 photos."""

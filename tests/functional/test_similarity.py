@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from metricface.functional.similarity import cosine, normalize
+
+
+def test_cosine_is_the_dot_product_over_the_lengths():
+    torch.manual_seed(0)
+    left, right = torch.randn(3, 5), torch.randn(4, 5)
+    expected = [[float(a @ b / (a.norm() * b.norm())) for b in right] for a in left]
+    torch.testing.assert_close(cosine(left, right), torch.tensor(expected))
+
+
+def test_normalize_gives_unit_length_and_leaves_zero_and_its_input_alone():
+    vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    assert normalize(vectors).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0.0, 0.0]]
+    assert vectors.tolist() == [[3.0, 4.0], [0.0, 0.0]]

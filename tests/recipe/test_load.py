@@ -1,0 +1,340 @@
+"""Recipes over fake components, so that these tests are about recipes alone."""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from annotated_types import Gt
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from metricface.contracts import KINDS
+from metricface.errors import PluginError, RecipeError
+from metricface.recipe.load import load_recipe
+from metricface.recipe.schema import Recipe
+from metricface.registry import Registry
+
+
+class Part:
+    def __call__(self, *args: Any) -> None: ...
+
+
+class Folder(Part):
+    def __init__(self, *, root: Path, split: str, extension: str = "jpg") -> None: ...
+    def __len__(self) -> int: ...
+    def read(self, index: int) -> None: ...
+
+
+class Net(Part):
+    def __init__(
+        self, *, model: str = "small", sizes: tuple[int, ...] = (1, 2), weights: Path | None = None
+    ) -> None: ...
+    def forward(self, images: Any) -> None: ...
+
+
+class Arc(Part):
+    def __init__(
+        self, *, embedding_dim: int, num_classes: int, scale: Annotated[float, Gt(0)] = 64.0, margin: float = 0.5
+    ) -> None: ...
+
+
+class Softmax(Part):
+    consumes = "logits"
+
+
+class Pairs(Part):
+    consumes = "embeddings"
+
+    def __init__(self, *, margin: float, mode: Literal["hard", "easy"] = "hard") -> None: ...
+
+
+class Order(Part):
+    def __init__(self, *, labels: list[int], batch_size: int, views: int = 2, drop: bool = False) -> None: ...
+    def __len__(self) -> int: ...
+    def batches(self, epoch: int) -> None: ...
+
+
+class Spoil(Part):
+    def __init__(self, *, distortions: dict[str, Any], probability: float = 0.5) -> None: ...
+
+
+class Judge(Part):
+    metrics = ("near.rank1", "far.rank1")
+
+    def check(self, dataset: Any) -> None: ...
+
+
+def descent(*, parameter_groups: list[Any], lr: float) -> Any: ...
+
+
+def broken() -> Any:
+    raise AssertionError
+
+
+NAMES = {
+    "dataset": {"folder": "Folder"},
+    "backbone": {"net": "Net"},
+    "head": {"arc": "Arc"},
+    "loss": {"softmax": "Softmax", "pairs": "Pairs", "broken": "Nowhere"},
+    "miner": {"all": "Part"},
+    "sampler": {"order": "Order"},
+    "transform": {"spoil": "Spoil"},
+    "distortion": {"foggy": "Part", "rainy": "Part"},
+    "optimizer": {"descent": "descent"},
+    "evaluator": {"judge": "Judge"},
+}
+KNOWN = {
+    name: Registry(
+        kind,
+        [EntryPoint(short, f"{__name__}:{cls}", kind.group) for short, cls in NAMES.get(name, {}).items()],
+    )
+    for name, kind in KINDS.items()
+}
+
+GOOD = """\
+[run]
+name = "try"     # a comment
+
+[data]
+name = "folder"
+root = "photos"
+
+[[transform]]
+name = "spoil"
+distortions = [
+  "foggy",
+]
+
+[backbone]
+name = "net"
+
+[head]
+name = "arc"
+margin = 0.4
+
+[[loss]]
+name = "softmax"
+
+[[loss]]
+name = "pairs"
+margin = 0.2
+weight = 0.5
+
+[sampler]
+name = "order"
+
+[optimizer]
+name = "descent"
+lr = 1e-3
+
+[train]
+epochs = 3
+batch_size = 8
+
+[[evaluate]]
+name = "judge"
+"""
+
+
+def load(tmp_path: Path, text: str = GOOD, *overrides: str) -> Recipe:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    return load_recipe(path, overrides, KNOWN)
+
+
+def problems(tmp_path: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path, text, *overrides)
+    return [line.replace(f"{tmp_path}/", "") for line in caught.value.problems]
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+def test_a_good_recipe_has_every_default_written_in(tmp_path: Path) -> None:
+    recipe = load(tmp_path)
+    assert recipe.head.arguments == {"scale": 64.0, "margin": 0.4}
+    assert recipe.backbone.arguments == {"model": "small", "sizes": (1, 2), "weights": None}
+    assert [(part.name, part.weight) for part in recipe.losses] == [("softmax", 1.0), ("pairs", 0.5)]
+    assert (recipe.data.root, recipe.data.image_size, recipe.run.seed) == (Path("photos"), 112, 0)
+    assert recipe.document()["backbone"] == {"name": "net", "model": "small", "sizes": [1, 2]}
+    assert len(recipe.components()) == 9
+
+
+def test_all_mistakes_come_at_once_with_line_and_suggestion(tmp_path: Path) -> None:
+    text = changed("margin = 0.4", "margn = 0.4").replace('"softmax"', '"softmx"').replace("epochs = 3", "epochs = 0")
+    assert problems(tmp_path, text) == [
+        'r.toml:19  head.margn  unknown key. Did you mean "margin"? Parameters: scale, margin',
+        "r.toml:22  loss.name  unknown loss 'softmx'. Did you mean \"softmax\"? There are: broken, pairs, softmax. "
+        "If you just added it, run pip install -e . again.",
+        "r.toml:37  train.epochs  must be greater than 0 (got 0)",
+    ]
+
+
+MISTAKES = {
+    "unknown section": (GOOD + "[heads]\n", 'r.toml:42  heads  unknown section. Did you mean "head"? Sections: run,'),
+    "single brackets": (
+        changed('[[loss]]\nname = "softmax"\n\n[[loss]]', "[loss]"),
+        "r.toml:21  loss  may stand more than once: write [[loss]]",
+    ),
+    "double brackets": (changed("[head]", "[[head]]"), "r.toml:17  head  stands once: write [head]"),
+    "missing section": (changed('[sampler]\nname = "order"\n', ""), "r.toml  [sampler]  the section is missing"),
+    "missing name": (
+        changed('name = "net"', 'model = "x"'),
+        "backbone.name  is missing or no text. There are: net",
+    ),
+    "missing key": (changed("lr = 1e-3\n", ""), "r.toml:32  optimizer.lr  is missing. Parameters: lr"),
+    "offered": (
+        changed("margin = 0.4", "embedding_dim = 3"),
+        "r.toml:19  head.embedding_dim  is filled in by MetricFace: take it out",
+    ),
+    "bound": (changed("margin = 0.4", "scale = -1"), "r.toml:19  head.scale  must be greater than 0 (got -1)"),
+    "type": (changed("margin = 0.4", 'margin = "wide"'), "r.toml:19  head.margin  must be a number (got 'wide')"),
+    "nan": (changed("margin = 0.4", "margin = nan"), "r.toml:19  head.margin  must be a finite number (got nan)"),
+    "bool": (changed('name = "order"', 'name = "order"\nviews = true'), "sampler.views  must be an integer (got true)"),
+    "literal": (
+        changed("margin = 0.2", 'margin = 0.2\nmode = "hrd"'),
+        "loss.mode  must be 'hard' or 'easy' (got 'hrd')",
+    ),
+    "distortion": (
+        changed('"foggy"', '"fogy"'),
+        "r.toml:10  transform.distortions  unknown distortion 'fogy'. Did you mean \"foggy\"? There are: foggy, rainy",
+    ),
+    "date": (changed("margin = 0.4", "margin = 2020-01-01"), "head  holds a date or time, which no parameter takes"),
+    "weight": (changed("weight = 0.5", "weight = -0.5"), "loss.weight  must be a number of at least 0 (got -0.5)"),
+    "run name": (changed('"try"', '"../try"'), "run.name  must be usable as a folder name"),
+    "workers": (changed("epochs = 3", 'epochs = 3\nworkers = "many"'), "train.workers  must be an integer"),
+    "no head": (
+        changed('[head]\nname = "arc"\nmargin = 0.4\n', ""),
+        "loss.name  'softmax' needs the logits of a head: add a [head]",
+    ),
+    "idle head": (changed('[[loss]]\nname = "softmax"\n', ""), "r.toml:17  head  no loss uses its logits"),
+    "idle miner": (
+        changed('[[loss]]\nname = "pairs"\nmargin = 0.2\nweight = 0.5', '[miner]\nname = "all"'),
+        "miner  no loss of this recipe looks at pairs",
+    ),
+    "twice": (changed('name = "softmax"', 'name = "pairs"\nmargin = 1'), "'pairs' stands there twice"),
+    "select": (
+        changed("epochs = 3", 'epochs = 3\nselect = "judge.near.rank"'),
+        "train.select  no evaluator gives 'judge.near.rank'. Did you mean \"judge.near.rank1\"? There are: last, judge.near",
+    ),
+    "syntax": (changed("margin = 0.4", "margin = wide"), "r.toml:19  not TOML: "),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_has_its_message(name: str, tmp_path: Path) -> None:
+    text, message = MISTAKES[name]
+    found = problems(tmp_path, text)
+    assert any(message in line for line in found), found
+    assert not any("Input should" in line or "\n" in line for line in found)
+
+
+def test_a_broken_component_is_exit_4_and_joins_the_other_problems(tmp_path: Path) -> None:
+    text = changed('name = "softmax"', 'name = "broken"')
+    with pytest.raises(PluginError, match=r"r\.toml:22  loss\.name  loss 'broken' .*: cannot be imported") as caught:
+        load(tmp_path, text)
+    assert caught.value.exit_code == 4
+    assert len(problems(tmp_path, text.replace("epochs = 3", "epochs = 0"))) == 2
+
+
+def test_files_that_are_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "task.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(
+        RecipeError, match=r"tsk\.toml: no such recipe\. Did you mean \"task\.toml\"\? Recipes in .*: task"
+    ):
+        load_recipe(tmp_path / "tsk.toml", (), KNOWN)
+    with pytest.raises(RecipeError, match=r"task\.toml: not UTF-8 text \(byte 0\)"):
+        load_recipe(tmp_path / "task.toml", (), KNOWN)
+    with pytest.raises(RecipeError, match=r": a folder, not a recipe\. Recipes in .*: task\.toml"):
+        load_recipe(tmp_path, (), KNOWN)
+
+
+OVERRIDES = {
+    "head.margin=0.1": changed("margin = 0.4", "margin = 0.1"),
+    "loss.pairs.weight=0.2": changed("weight = 0.5", "weight = 0.2"),
+    "backbone.model=resnet-18_x": changed('name = "net"', 'name = "net"\nmodel = "resnet-18_x"'),
+    "data.root=/some where/else": changed('"photos"', '"/some where/else"'),
+    "transform.spoil.distortions=['rainy']": changed('"foggy"', '"rainy"'),
+    "embedding.dim=16": GOOD + "[embedding]\ndim = 16\n",
+    'run.name="other"': changed('"try"', '"other"'),
+}
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_set_equals_editing_the_file(override: str, tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD, override) == load(tmp_path, OVERRIDES[override])
+    assert load(tmp_path, GOOD, override).digest != load(tmp_path).digest
+
+
+BAD_OVERRIDES = {
+    "head.margn=1": '--set head.margn=1  head.margn  unknown key. Did you mean "margin"? Parameters: scale, margin',
+    "head.margin=far": "--set head.margin=far  head.margin  must be a number (got 'far')",
+    "hed.margin=1": '--set hed.margin=1  hed  unknown section. Did you mean "head"?',
+    "loss.contrastive.weight=1": "loss.contrastive.weight  loss 'contrastive' is not in the recipe. There are: softmax, pairs",
+    "loss.pairs=1": "loss.pairs  loss 'pairs' needs a key after it",
+    "margin": "margin  is not KEY=VALUE, for instance head.margin=0.4",
+    "head.margin=[1": "head.margin  '[1' is not a TOML value",
+    "head.margin.deep=1": "head.margin  is no table, so nothing in it can be set",
+}
+
+
+@pytest.mark.parametrize("override", BAD_OVERRIDES)
+def test_a_wrong_set_is_located(override: str, tmp_path: Path) -> None:
+    found = problems(tmp_path, GOOD, override)
+    assert any(BAD_OVERRIDES[override] in line for line in found), found
+
+
+quiet = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@quiet
+@given(
+    margin=st.floats(allow_nan=False, allow_infinity=False),
+    scale=st.floats(min_value=1e-300, allow_nan=False, allow_infinity=False),
+    model=st.text(st.characters(exclude_categories=["Cs"])),
+    sizes=st.lists(st.integers(-(2**53), 2**53)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_resolved_recipe_loads_to_an_equal_one(tmp_path: Path, margin, scale, model, sizes, seed) -> None:
+    import tomli_w
+
+    table = tomllib.loads(GOOD)
+    table["head"].update(margin=margin, scale=scale)
+    table["backbone"].update(model=model, sizes=sizes)
+    table["run"]["seed"] = seed
+    first = load(tmp_path, tomli_w.dumps(table))
+    second = load(tmp_path, first.to_toml())
+    assert first == second
+    assert first.digest == second.digest
+    assert second.to_toml() == first.to_toml()
+
+
+noise = st.lists(st.sampled_from(["", "# [head]", "  # margin = 3", "\t"]), max_size=3)
+
+
+@quiet
+@given(data=st.data(), key=st.text(string.ascii_lowercase, min_size=3, max_size=12))
+def test_an_unknown_key_is_reported_on_its_own_line(tmp_path: Path, data: st.DataObject, key: str) -> None:
+    key = f"zz_{key}"
+    rows: list[str] = []
+    headers = [number for number, row in enumerate(GOOD.splitlines()) if row.startswith("[")]
+    chosen = data.draw(st.sampled_from(headers))
+    expected = 0
+    for number, row in enumerate(GOOD.splitlines()):
+        if row.startswith("[") or not row:
+            rows.extend(data.draw(noise))
+        rows.append(row)
+        if number == chosen:
+            rows.append(f'{key} = [\n  1, # "]"\n  2,\n]')
+            expected = sum(line.count("\n") + 1 for line in rows) - 3
+    section = GOOD.splitlines()[chosen].strip("[]")
+    (found,) = problems(tmp_path, "\n".join(rows))
+    assert found.startswith(f"r.toml:{expected}  {section}.{key}  unknown key.")

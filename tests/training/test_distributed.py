@@ -1,0 +1,58 @@
+"""Two processes compute the gradient of one with the whole batch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from metricface.training.distributed import gather
+
+SIZES = (3, 5)
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(sum(SIZES), 4, generator=generator), torch.arange(sum(SIZES)) % 3
+
+
+def loss_of(embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    same = (labels[:, None] == labels[None, :]).float()
+    return ((embeddings @ embeddings.T) * (same - 0.3)).tanh().mean()
+
+
+def work(rank: int, store: str, out: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = nn.parallel.DistributedDataParallel(nn.Linear(4, 2))
+    images, labels = batch()
+    start = sum(SIZES[:rank])
+    own = slice(start, start + SIZES[rank])
+    embeddings, every_label = gather(model(images[own]), labels[own])
+    loss_of(embeddings, every_label).backward()
+    torch.save({"grad": model.module.weight.grad, "labels": every_label}, os.path.join(out, f"{rank}.pt"))
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")
+def test_gather_and_ddp_give_the_gradient_of_one_process_with_the_whole_batch(tmp_path: Path) -> None:
+    mp.spawn(work, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)
+    torch.manual_seed(0)
+    alone = nn.Linear(4, 2)
+    images, labels = batch()
+    loss_of(alone(images), labels).backward()
+    for rank in range(2):
+        saved = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(saved["grad"], alone.weight.grad)
+        assert torch.equal(saved["labels"], labels)
+
+
+def test_alone_it_is_the_identity() -> None:
+    images, labels = batch()
+    assert gather(images, labels) == (images, labels)

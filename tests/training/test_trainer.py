@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from fakes import SPEC, InOrder, MemoryDataset, TinyBackbone, same_tensors
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+
+from metricface.contracts import HeadOutput, LossInput, View
+from metricface.errors import Interrupted, TrainingError
+from metricface.loading import Photos, TrainLoader
+from metricface.model import FaceModel
+from metricface.results import Reading, Result, Value
+from metricface.training.checkpoint import read_checkpoint
+from metricface.training.interruption import Interruption
+from metricface.training.journal import Journal, read_journal
+from metricface.training.parameters import parameter_groups
+from metricface.training.state import Best, LossTerm, StepDone, TrainingState
+from metricface.training.step import train_step
+from metricface.training.trainer import Plan, fit
+
+
+class LinearHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+
+    def forward(self, embeddings: Tensor, labels: Tensor | None = None) -> HeadOutput:
+        return HeadOutput(self.layer(embeddings), labels)
+
+
+def cross_entropy(given: LossInput) -> Tensor:
+    return F.cross_entropy(given.logits, given.targets)
+
+
+def brighten(view: View, rng) -> View:
+    return View(((view.image // 2) + rng.integers(0, 100)).astype("uint8"), view.condition)
+
+
+def make_state() -> TrainingState:
+    torch.manual_seed(3)
+    model, head = FaceModel(TinyBackbone(), 6), LinearHead()
+    optimizer = torch.optim.AdamW(parameter_groups(model.backbone, model.embedding, head), lr=0.05)
+    return TrainingState(
+        model,
+        (LossTerm("cross-entropy", cross_entropy),),
+        optimizer,
+        schedule=lambda step: 0.9**step,
+        head=head,
+        ema=ModelEmaV3(model, decay=0.9, use_warmup=True),
+        gradient_clip=1.0,
+    )
+
+
+def make_loader(workers: int = 0) -> TrainLoader:
+    photos = Photos(MemoryDataset(), 8, 1 << 30)
+    return TrainLoader(photos, InOrder(24, 5), [brighten], SPEC, batch_size=5, seed=7, workers=workers)
+
+
+def norm_result(state: TrainingState) -> Mapping[str, Result]:
+    value = float(sum(parameter.abs().sum() for parameter in state.evaluated_model.parameters()))
+    return {"size": Result("size", (Reading("", {"norm": Value(value, 1)}),))}
+
+
+def run(folder: Path, state: TrainingState, *observers, epochs: int = 3, **plan) -> None:
+    folder.mkdir(exist_ok=True)
+    with Interruption() as interruption:
+        fit(
+            state,
+            make_loader(),
+            norm_result,
+            Plan(epochs, folder, "digest", **plan),
+            interruption,
+            (Journal(folder, state), *observers),
+        )
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 5, 7, 14])
+def test_an_interrupted_run_goes_on_to_the_same_weights_and_the_same_journal(tmp_path: Path, stop_at: int) -> None:
+    whole = make_state()
+    run(tmp_path / "whole", whole)
+
+    def ctrl_c(event) -> None:
+        if isinstance(event, StepDone) and event.step == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        run(tmp_path / "cut", make_state(), ctrl_c)
+    assert caught.value.exit_code == 130
+    resumed = make_state()
+    resumed.load_state_dict(read_checkpoint(tmp_path / "cut" / "last.pt", "digest"))
+    assert resumed.step == stop_at
+    run(tmp_path / "cut", resumed)
+    assert same_tensors(resumed.model, whole.model)
+    assert same_tensors(resumed.evaluated_model, whole.evaluated_model)
+    journals = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut")]
+    assert journals[0] == journals[1]
+    assert len(journals[0].splitlines()) == 3 * 5 + 3
+
+
+def test_a_signal_in_an_evaluation_keeps_the_epoch_and_sigterm_ends_with_143(tmp_path: Path) -> None:
+    state = make_state()
+    tmp_path.joinpath("run").mkdir()
+
+    def stop(state: TrainingState):
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("the signal was not heard")
+
+    with Interruption() as interruption, pytest.raises(Interrupted) as caught:
+        fit(state, make_loader(), stop, Plan(3, tmp_path / "run", "digest"), interruption)
+    assert caught.value.exit_code == 143
+    saved = read_checkpoint(tmp_path / "run" / "last.pt", "digest")
+    assert saved["counters"] == {"step": 5, "epoch": 0, "position": 5}
+
+
+def test_lines_of_steps_after_the_checkpoint_are_dropped_and_half_a_line_is_no_obstacle(tmp_path: Path) -> None:
+    run(tmp_path / "run", make_state(), epochs=1)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    before = metrics.read_text()
+    later = {"event": "step", "step": 6, "epoch": 1, "losses": {}, "grad_norm": 1.0, "learning_rate": 0.1}
+    metrics.write_text(before + json.dumps(later) + '\n{"event": "st')
+    state = make_state()
+    state.load_state_dict(read_checkpoint(tmp_path / "run" / "last.pt", "digest"))
+    Journal(tmp_path / "run", state)
+    assert metrics.read_text() == before
+    assert [event["event"] for event in read_journal(metrics)] == ["step"] * 5 + ["evaluated"]
+
+
+def test_the_best_epoch_is_kept_and_evaluations_follow_the_plan(tmp_path: Path) -> None:
+    values = iter([0.2, 0.9, 0.5])
+
+    def evaluate(state: TrainingState):
+        return {"size": Result("size", (Reading("", {"norm": Value(next(values), 1)}),))}
+
+    state = make_state()
+    plan = Plan(5, tmp_path, "digest", evaluate_every=2, select=lambda results: results["size"].metric("norm"))
+    with Interruption() as interruption:
+        fit(state, make_loader(), evaluate, plan, interruption)
+    assert state.best == Best(epoch=3, value=0.9)  # epochs 2, 4 and the last one are evaluated
+    assert read_checkpoint(plan.best, "digest")["counters"]["epoch"] == 3
+
+
+def test_workers_change_nothing() -> None:
+    alone, helped = list(make_loader(0).epoch(1)), list(make_loader(2).epoch(1, start=0))
+    assert len(alone) == len(helped) == 5
+    for ours, theirs in zip(alone, helped, strict=True):
+        assert torch.equal(ours.images, theirs.images)
+        assert torch.equal(ours.indices, theirs.indices)
+    assert torch.equal(next(make_loader().epoch(1, start=3)).images, alone[3].images)
+
+
+def test_a_loss_that_is_not_finite_is_refused_before_the_update() -> None:
+    state = make_state()
+    state.losses = (LossTerm("cross-entropy", lambda given: given.embeddings.sum() * float("nan")),)
+    before = [parameter.detach().clone() for parameter in state.trained_parameters]
+    batch = next(iter(make_loader().epoch(0)))
+    with pytest.raises(TrainingError, match=r"step 0: loss 'cross-entropy' is nan, nothing was updated\. Lower"):
+        train_step(state, batch)
+    assert all(torch.equal(a, b) for a, b in zip(before, state.trained_parameters, strict=True))
+
+
+def test_a_gradient_that_is_not_finite_is_refused_before_the_update() -> None:
+    state = make_state()
+    state.losses = (LossTerm("root", lambda given: (given.embeddings.sum() * 0).sqrt()),)
+    batch = next(iter(make_loader().epoch(0)))
+    with pytest.raises(TrainingError, match="step 0: the gradient is not finite"):
+        train_step(state, batch)
+
+
+def test_the_gradient_is_clipped_and_its_norm_before_that_is_told() -> None:
+    state = make_state()
+    state.gradient_clip = 1e-3
+    state.losses = (LossTerm("big", lambda given: 1e3 * given.embeddings.square().sum()),)
+    done = train_step(state, next(iter(make_loader().epoch(0))))
+    total = torch.stack([p.grad.norm() for p in state.trained_parameters if p.grad is not None]).norm()
+    assert done.grad_norm > 1
+    assert float(total) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_ema_follows_its_formula() -> None:
+    state = make_state()
+    weight = lambda model: model.embedding[0].weight.detach().clone()  # noqa: E731
+    average = weight(state.model)
+    for batch in make_loader().epoch(0):
+        train_step(state, batch)
+        decay = state.ema.get_decay(state.step)
+        average = decay * average + (1 - decay) * weight(state.model)
+    torch.testing.assert_close(weight(state.evaluated_model), average)
+
+
+def test_decay_is_for_weights_alone_and_a_part_may_bring_its_own_groups() -> None:
+    class Own(LinearHead):
+        def parameter_groups(self):
+            return [{"params": list(self.parameters()), "lr": 7.0}]
+
+    model = FaceModel(TinyBackbone(), 6)
+    groups = parameter_groups(model.backbone, model.embedding, Own(), object(), None)
+    assert [group.get("weight_decay") for group in groups] == [None, 0.0, None, 0.0, None]
+    assert [parameter.ndim for group in groups[:2] for parameter in group["params"]] == [2, 1]
+    assert groups[-1]["lr"] == 7.0
