@@ -51,7 +51,7 @@ def read_image(path: Path) -> Image:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not data.size:
         raise DataError(f"{path}: the file is empty")
-    if _is_cut_jpeg(data):
+    if _is_cut_jpeg(data.tobytes()):
         raise DataError(f"{path}: the photo is cut off. Copy or download it again.")
     largest = _netpbm_maximum(data)
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if largest else 0)
@@ -80,21 +80,6 @@ def resize(image: Image, size: int) -> Image:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _is_cut_jpeg(data: npt.NDArray[np.uint8]) -> bool:
-    """Whether the end-of-image marker is missing after the last start of a scan: OpenCV 4 returns such photos grey.
-
-    An EXIF thumbnail inside has markers of its own, before the photo's.
-    """
-    content = data.tobytes()
-    return content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-
-
-def _netpbm_maximum(data: npt.NDArray[np.uint8]) -> int:
-    """Return the value of white in a PGM or PPM, 0 for other formats: OpenCV takes 255 or 65535 for granted."""
-    header = _NETPBM_HEADER.match(data[:512].tobytes())
-    return int(header[1]) if header else 0
-
-
 def write_image(path: Path, image: Image) -> None:
     """Write uint8 (H, W, 3) RGB atomically in the format of the suffix; JPEG with quality 95.
 
@@ -104,3 +89,23 @@ def write_image(path: Path, image: Image) -> None:
     done, data = cv2.imencode(path.suffix, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert done, f"OpenCV cannot write {path.suffix}"
     write_atomically(path, lambda file: file.write(data.tobytes()))
+
+
+def _is_cut_jpeg(content: bytes) -> bool:
+    """Whether a JPEG has no end-of-image marker after its first scan starts: OpenCV 4 returns such photos half grey.
+
+    The segments before it are stepped over, for an EXIF thumbnail in them has markers of its own; what follows the
+    end (the film of a motion photo) does not matter.
+    """
+    if not content.startswith(b"\xff\xd8"):
+        return False
+    place = 2
+    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
+        place += 2 + int.from_bytes(content[place + 2 : place + 4])  # marker, then a length that counts itself
+    return content.find(b"\xff\xd9", place) < 0
+
+
+def _netpbm_maximum(data: npt.NDArray[np.uint8]) -> int:
+    """Return the value of white in a PGM or PPM, 0 for other formats: OpenCV takes 255 or 65535 for granted."""
+    header = _NETPBM_HEADER.match(data[:512].tobytes())
+    return int(header[1]) if header else 0

@@ -16,9 +16,9 @@ LEVELS = {
     "errors": 0,
     "contracts": 0,
     "results": 0,
+    "files": 0,
     "registry": 1,
     "images": 1,
-    "files": 1,
     "model": 1,
     "functional": 1,
     "metrics": 1,
@@ -38,6 +38,7 @@ LEVELS = {
     "evaluate": 6.5,  # reads model files
     "run": 6.5,
     "cli": 7,
+    "__main__": 8,
 }
 NEVER = {"training": {"recipe", "registry"}, "evaluation": {"recipe", "registry"}, "reporting": {"recipe", "registry"}}
 # contracts.py names Result, which is on its own level, in an annotation only.

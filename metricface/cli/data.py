@@ -35,3 +35,22 @@ def distort(
     ] = None,
 ) -> None:
     """Build a Task B tree (clean photos and seven distortions of each) from clean photos."""
+    from metricface.build import distortions
+    from metricface.cli.render import Screen
+    from metricface.data.distort import distort as make
+    from metricface.registry import registries
+
+    with Screen() as screen:
+        tree = make(
+            source,
+            destination,
+            distortions(registries()),
+            train_people=train_people,
+            val_people=val_people,
+            min_per_person=min_per_person,
+            limit_per_person=limit_per_person,
+            seed=seed,
+            split=split,
+            progress=screen.progress("distorting"),
+        )
+    print(tree)
