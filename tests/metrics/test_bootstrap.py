@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metricface.errors import EvaluationError
+from metricface.metrics import bootstrap
+from metricface.metrics.bootstrap import person_interval
+
+RNG = np.random.default_rng(0)
+PERSONS = RNG.integers(0, 30, 400) * 7  # labels need not be dense
+HITS = (RNG.random(400) < 0.3 + 0.6 * (PERSONS % 2)).astype(float)
+
+
+def test_it_agrees_with_a_naive_resampling_of_people() -> None:
+    rng = np.random.default_rng(5)
+    people = np.unique(PERSONS)
+    figures = []
+    for _ in range(4000):
+        drawn = rng.choice(people, len(people))
+        probes = np.concatenate([np.flatnonzero(person == PERSONS) for person in drawn])
+        figures.append(HITS[probes].mean())
+    expected = np.quantile(figures, [0.025, 0.975])
+    assert person_interval(HITS, PERSONS, samples=4000, seed=1) == pytest.approx(expected, abs=0.012)
+
+
+def test_with_the_same_draws_it_is_the_naive_loop_exactly() -> None:
+    people = np.unique(PERSONS)
+    figures = []
+    for drawn in np.random.default_rng(8).integers(len(people), size=(300, len(people))):
+        hits = [hit for number in drawn for hit in HITS[people[number] == PERSONS]]
+        figures.append(sum(hits) / len(hits))
+    found = person_interval(HITS, PERSONS, samples=300, seed=8, confidence=0.9)
+    assert found == pytest.approx(tuple(np.quantile(figures, [0.05, 0.95])), abs=1e-12)
+
+
+def test_no_probe_is_an_error_and_not_a_number() -> None:
+    with pytest.raises(EvaluationError, match=r"bootstrap: no probe \(got 0 outcomes\)\. Leave the interval out"):
+        person_interval(np.empty(0), np.empty(0, np.int64))
+
+
+def test_samples_drawn_in_blocks_are_all_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_BLOCK", 100)  # three samples of 30 people at once
+    low, high = person_interval(HITS, PERSONS, samples=1000)
+    assert (low, high) == pytest.approx(person_interval(HITS, PERSONS, samples=100_000), abs=0.02)
+
+
+def test_it_is_wider_than_an_interval_over_probes_when_people_differ() -> None:
+    low, high = person_interval(HITS, PERSONS)
+    narrow = person_interval(HITS, np.arange(400))
+    assert low < HITS.mean() < high
+    assert high - low > 1.5 * (narrow[1] - narrow[0])
+
+
+def test_it_is_seeded_and_degenerate_outcomes_have_no_width() -> None:
+    assert person_interval(HITS, PERSONS, seed=3) == person_interval(HITS, PERSONS, seed=3)
+    assert person_interval(HITS, PERSONS, seed=3) != person_interval(HITS, PERSONS, seed=4)
+    assert person_interval(np.ones(5), np.zeros(5, np.int64)) == (1.0, 1.0)
