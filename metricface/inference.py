@@ -144,6 +144,7 @@ def _in_order(
         collate_fn=Collate(input_spec),
         pin_memory=device.type == "cuda",
         worker_init_fn=start_worker,
+        generator=torch.Generator(),  # evaluating must not move the random numbers of training
     )
     yield from loader
 

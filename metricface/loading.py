@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,12 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from metricface.contracts import CLEAN, Batch, Dataset, Image, InputSpec, Item, Sampler, Transform, View
+from metricface.contracts import CLEAN, Batch, Dataset, InputSpec, Item, Sampler, Transform, View
 from metricface.errors import DataError
 from metricface.images import limit_threads, resize
+
+if TYPE_CHECKING:
+    from metricface.contracts import Image
 
 Progress = Callable[[int, int], None]
 
@@ -175,6 +179,7 @@ class TrainLoader:
             collate_fn=self._collate,
             pin_memory=self._pin_memory,
             worker_init_fn=start_worker,
+            generator=torch.Generator(),  # it would draw from the model's own otherwise, and spoil a resume
         )
 
 

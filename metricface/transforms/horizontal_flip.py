@@ -8,6 +8,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from metricface.contracts import View
+from metricface.transforms.albumentation import Albumentation
 
 
 class HorizontalFlip:
@@ -18,10 +19,8 @@ class HorizontalFlip:
     """
 
     def __init__(self, *, probability: Annotated[float, Ge(0), Le(1)] = 0.5) -> None:
-        self.probability = probability
+        self._flip = Albumentation("HorizontalFlip", p=probability)
 
     def __call__(self, view: View, rng: np.random.Generator) -> View:
         """Return the view or its mirror image; condition and severity stay."""
-        if rng.random() >= self.probability:
-            return view
-        return View(np.ascontiguousarray(view.image[:, ::-1]), view.condition, view.severity)
+        return self._flip(view, rng)

@@ -37,6 +37,7 @@ def work(rank: int, store: str, out: str) -> None:
     embeddings, every_label = gather(model(images[own]), labels[own])
     loss_of(embeddings, every_label).backward()
     torch.save({"grad": model.module.weight.grad, "labels": every_label}, os.path.join(out, f"{rank}.pt"))
+    dist.barrier()  # no rank leaves while another still talks to it
     dist.destroy_process_group()
 
 

@@ -65,7 +65,7 @@ def make_loader(workers: int = 0) -> TrainLoader:
 
 
 def norm_result(state: TrainingState) -> Mapping[str, Result]:
-    value = float(sum(parameter.abs().sum() for parameter in state.evaluated_model.parameters()))
+    value = float(sum(parameter.detach().abs().sum() for parameter in state.evaluated_model.parameters()))
     return {"size": Result("size", (Reading("", {"norm": Value(value, 1)}),))}
 
 
