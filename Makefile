@@ -7,10 +7,12 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml
+PLUGINS := $(wildcard plugins/*/)
+
+.venv/.ready: pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MetricFace needs Python 3.11 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[cpu,demo,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[cpu,demo,dev]' $(PLUGINS:%=-e %)
 	touch $@
 
 run: setup
