@@ -216,7 +216,8 @@ def _open_splits(
     budget = int(recipe.data.cache_gib * 2**30)
     photos: dict[str, Photos] = {}
     for role, split in found.items():
-        photos[role] = Photos(split, recipe.data.image_size, budget, console.progress(f"reading {names[role]}"))
+        told = console.progress(f"reading {names[role]}")
+        photos[role] = Photos(split, recipe.data.image_size, budget, told, crop=recipe.data.crop)
         budget -= photos[role].nbytes
     return photos
 

@@ -49,7 +49,7 @@ def evaluate_model(
         raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
     for evaluator in evaluators.values():
         evaluator.check(dataset)
-    photos = Photos(dataset, loaded.image_size, _CACHE, console.progress("reading"))
+    photos = Photos(dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
     for notice in photos.notices:
         console.say(notice)
     chosen = build.choose_device(device)

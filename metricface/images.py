@@ -67,6 +67,14 @@ def read_image(path: Path) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def central_crop(image: Image, share: float) -> Image:
+    """Return the middle of uint8 (H, W, 3) that keeps `share`, in (0, 1], of its height and of its width."""
+    height, width = image.shape[:2]
+    rows, columns = max(1, round(share * height)), max(1, round(share * width))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return image[top : top + rows, left : left + columns]
+
+
 def resize(image: Image, size: int) -> Image:
     """Resize uint8 (H, W, 3) to (size, size, 3): area averages when shrinking, bilinear when enlarging.
 

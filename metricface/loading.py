@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from metricface.contracts import CLEAN, Batch, Dataset, InputSpec, Item, Sampler, Transform, View
 from metricface.errors import DataError
-from metricface.images import limit_threads, resize
+from metricface.images import central_crop, limit_threads, resize
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
@@ -40,14 +40,24 @@ class Photos:
         image_size: side length in pixels.
         budget: bytes of memory for decoded photos.
         progress: called with (photos read, photos in all).
+        crop: central share of each side that is kept before resizing.
 
     Raises:
         DataError: no photo can be read, or more than 5 % cannot.
     """
 
-    def __init__(self, dataset: Dataset, image_size: int, budget: int, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        image_size: int,
+        budget: int,
+        progress: Progress | None = None,
+        *,
+        crop: float = 1.0,
+    ) -> None:
         limit_threads()
         self._dataset = dataset
+        self._crop = crop
         self.image_size = image_size
         wanted = len(dataset) * image_size * image_size * 3
         self._memory: npt.NDArray[np.uint8] | None = None
@@ -77,14 +87,17 @@ class Photos:
         if self._memory is not None:
             image: Image = self._memory[number]
             return image
-        return resize(self._dataset.read(number), self.image_size)
+        return self._prepared(number)
+
+    def _prepared(self, number: int) -> Image:
+        return resize(central_crop(self._dataset.read(number), self._crop), self.image_size)
 
     def _read_all(self, progress: Progress | None) -> list[str | None]:
         """Read every photo once; return why each could not be read, None for those that could."""
 
         def read(number: int) -> str | None:
             try:
-                image = resize(self._dataset.read(number), self.image_size)
+                image = self._prepared(number)
             except DataError as error:
                 return str(error)
             if self._memory is not None:

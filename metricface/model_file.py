@@ -33,6 +33,7 @@ class LoadedModel:
         model: in evaluation mode, on the CPU.
         input_spec: mean and std of the photos it wants.
         image_size: their side length in pixels.
+        crop: central share of each side that is kept before resizing.
         description: the whole of model.json.
         folder: where it was read.
     """
@@ -40,6 +41,7 @@ class LoadedModel:
     model: FaceModel
     input_spec: InputSpec
     image_size: int
+    crop: float
     description: dict[str, Any]
     folder: Path
 
@@ -67,6 +69,7 @@ def save_model(folder: Path, experiment: build.Experiment, trained: dict[str, An
             "backbone": _reference(recipe.backbone),
             "embedding_dim": recipe.embedding and recipe.embedding.dim,
             "transform": {
+                "crop": recipe.data.crop,
                 "image_size": recipe.data.image_size,
                 "resize": "square, aspect not kept",
                 "colour": "RGB",
@@ -113,6 +116,7 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
         version, digest = description["format"], description["sha256"]
         transform, reference = description["transform"], description["backbone"]
         input_spec = InputSpec(tuple(transform["mean"]), tuple(transform["std"]), transform["image_size"])
+        crop = transform["crop"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{folder}: not a readable model ({type(error).__name__}: {error}). Train or copy it again."
@@ -127,7 +131,7 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{folder}: the weights do not fit {reference['name']} ({reason}).") from error
-    return LoadedModel(model.eval(), input_spec, transform["image_size"], description, folder)
+    return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, folder)
 
 
 def stored_component(registries: Registries, kind: str, reference: Mapping[str, Any]) -> Component:

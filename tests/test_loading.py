@@ -24,6 +24,13 @@ def test_photos_are_read_once_into_memory_and_cannot_be_changed() -> None:
         photos.read(0)[0, 0, 0] = 1
 
 
+def test_the_middle_of_each_photo_is_cropped_out_before_resizing() -> None:
+    dataset = MemoryDataset()
+    for budget in (1 << 20, 0):
+        photos = Photos(dataset, 4, budget, crop=0.5)
+        assert all(np.array_equal(photos.read(i), dataset.images[i][2:6, 2:6]) for i in range(24))
+
+
 def test_without_room_every_use_reads_the_file_and_a_notice_says_so() -> None:
     dataset = MemoryDataset()
     photos = Photos(dataset, 8, budget=100)

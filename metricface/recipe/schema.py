@@ -41,12 +41,14 @@ class DataSection(Section):
     Args:
         root: folder of the splits, relative to the working directory.
         image_size: side length in pixels that photos are resized to.
+        crop: central share of each side that is kept before, in training and evaluation alike; 1 keeps all of it.
         cache_gib: memory for decoded photos, in GiB.
         calibration: split of people in neither train nor val that `train.select` is computed on; val when absent.
     """
 
     root: Path
     image_size: Annotated[int, Field(ge=16, le=1024)] = 112
+    crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
     cache_gib: Annotated[float, Field(ge=0)] = 2.0
     calibration: str | None = None
 
