@@ -23,8 +23,6 @@ _HOME = {
     "registries": "metricface.registry",
 }
 
-__all__ = ["__version__", *_HOME]
-
 
 def __getattr__(name: str) -> Any:
     """Import one of the public names."""
@@ -35,4 +33,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the public names."""
-    return sorted(__all__)
+    return sorted(["__version__", *_HOME])
