@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -89,7 +90,14 @@ def _sentence(found: Mapping[str, Any], key: str, names: list[str]) -> str:
     message = message.replace("must be a string", "must be text in quotes")
     got = found["input"]
     shown = f"{got!r}" if not isinstance(got, bool) else str(got).lower()
-    return f"{message} (got {shown})"
+    return f"{message} (got {shown})" + _in_radians(found)
+
+
+def _in_radians(found: Mapping[str, Any]) -> str:
+    """Return a hint where a number above pi / 2 stands for an angle."""
+    if found.get("ctx", {}).get("le") not in (math.pi / 2, math.pi):
+        return ""
+    return f". Angles are in radians: {found['input']} degrees are {math.radians(found['input']):.4g}"
 
 
 def _shown(path: Path) -> str:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import tomli_w
-from annotated_types import MinLen
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from metricface.contracts import KINDS, Kind
 
 _SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def arguments_model(component: Any, kind: Kind) -> type[BaseModel]:
@@ -46,10 +46,15 @@ def validated(model: type[BaseModel], table: Mapping[str, Any]) -> dict[str, Any
 
 
 def describe(name: str, field: FieldInfo) -> str:
-    """Return one parameter in a line: `margin: float = 0.5 (Ge(ge=0), Le(le=1.57))`."""
+    """Return one parameter in a line: `margin: float = 0.5  (>= 0, <= 1.57)`."""
     kind = inspect.formatannotation(field.annotation).replace("typing.", "")
     default = "" if field.is_required() else f" = {field.default!r}"
-    bounds = ", ".join(str(bound) for bound in field.metadata if not isinstance(bound, MinLen))
+    bounds = ", ".join(
+        f"{sign} {getattr(bound, name):.4g}"
+        for bound in field.metadata
+        for name, sign in _SIGNS.items()
+        if hasattr(bound, name)
+    )
     return f"{name}: {kind}{default}" + (f"  ({bounds})" if bounds else "")
 
 
