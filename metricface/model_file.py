@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from metricface import __version__, build
 from metricface.contracts import KINDS, InputSpec
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
 from metricface.model import FaceModel
+from metricface.model_folder import FORMAT, not_readable, read_model
 from metricface.recipe.schema import Component
 from metricface.recipe.signature import arguments_model, validated
 from metricface.registry import Registries
-
-_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ def save_model(folder: Path, experiment: build.Experiment, trained: dict[str, An
     write_json(
         folder / "model.json",
         {
-            "format": _FORMAT,
+            "format": FORMAT,
             "metricface": __version__,
             "backbone": _reference(recipe.backbone),
             "embedding_dim": recipe.embedding and recipe.embedding.dim,
@@ -86,22 +83,6 @@ def save_model(folder: Path, experiment: build.Experiment, trained: dict[str, An
     return digest
 
 
-def find_model(path: Path) -> Path:
-    """Return the model folder for MODEL on a command line: a model folder or a run folder.
-
-    Raises:
-        ModelError: there is no model at `path`.
-    """
-    for folder in (path, path / "model"):
-        if (folder / "model.json").is_file():
-            return folder
-    if (path / "recipe.toml").is_file():
-        raise ModelError(
-            f"{path}: this run has no model yet. Finish it: metricface run {path / 'recipe.toml'} --resume"
-        )
-    raise ModelError(f"{path}: no model here (no model.json). Name a run folder or its model folder.")
-
-
 def load_model(path: Path, registries: Registries) -> LoadedModel:
     """Read a model folder or the model of a run folder; nothing in it can run code.
 
@@ -109,29 +90,21 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
         ModelError: missing, damaged, of a newer format, or weights that do not belong to the description.
         PluginError: its backbone comes from a package that is not installed.
     """
-    folder = find_model(path)
+    found = read_model(path)
+    description = found.description
     try:
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        data = (folder / "model.safetensors").read_bytes()
-        version, digest = description["format"], description["sha256"]
-        transform, reference = description["transform"], description["backbone"]
+        transform, reference, dim = (description[key] for key in ("transform", "backbone", "embedding_dim"))
         input_spec = InputSpec(tuple(transform["mean"]), tuple(transform["std"]), transform["image_size"])
         crop = transform["crop"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{folder}: not a readable model ({type(error).__name__}: {error}). Train or copy it again."
-        ) from error
-    if version != _FORMAT:
-        raise ModelError(f"{folder}: model format {version}, this MetricFace reads {_FORMAT}. Update metricface.")
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise ModelError(f"{folder}: model.safetensors is not the file that model.json describes. Copy both again.")
-    model = build.face_model(registries, _untrained(registries, reference), description["embedding_dim"])
+    except (KeyError, TypeError) as error:
+        raise not_readable(found.path, error) from error
+    model = build.face_model(registries, _untrained(registries, reference), dim)
     try:
-        model.load_state_dict(load(data))
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(found.weights)
+    except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{folder}: the weights do not fit {reference['name']} ({reason}).") from error
-    return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, folder)
+        raise ModelError(f"{found.path}: the weights do not fit {reference['name']} ({reason}).") from error
+    return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, found.path)
 
 
 def stored_component(registries: Registries, kind: str, reference: Mapping[str, Any]) -> Component:

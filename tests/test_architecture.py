@@ -20,6 +20,7 @@ LEVELS = {
     "registry": 1,
     "images": 1,
     "model": 1,
+    "model_folder": 1,
     "functional": 1,
     "metrics": 1,
     **dict.fromkeys(("backbones", "heads", "losses", "samplers", "datasets", "transforms", "distortions"), 2),

@@ -17,7 +17,9 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import Tensor, nn
 
 from metricface.errors import ModelError
+from metricface.model_folder import read_model
 
+NETWORK = "model."  # where a TimmBackbone keeps timm's network
 _PROBE_SECONDS = 1.5
 _NAMED = 3
 
@@ -132,15 +134,46 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def load_weights(network: nn.Module, config: Mapping[str, Any], path: Path) -> None:
-    """Fill a network of timm, with its configuration, from a file of its weights and at most a classifier besides.
+def given_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors that a user's path stands for, and "" or which model of ours they are.
+
+    Args:
+        path: a file in timm's own names; or a run folder, a model folder or its model.safetensors, whose backbone is
+            then meant.
 
     Raises:
-        ModelError: the file cannot be read, or its names or shapes are those of another model.
+        ModelError: they cannot be read, the folder holds no model, or its backbone is not timm's.
+    """
+    folder = path.parent if path.name == "model.safetensors" and (path.parent / "model.json").is_file() else path
+    if not folder.is_dir():
+        return read_weights(path), ""
+    try:
+        found = read_model(folder)
+    except ModelError as error:
+        raise ModelError(f"backbone.weights: {error}") from error
+    weights = found.part("backbone")
+    if not all(name.startswith(NETWORK) for name in weights):
+        raise ModelError(
+            f"backbone.weights: {path} holds no model of timm ({found.source}). "
+            f"Set backbone.name to {found.description['backbone']['name']!r}, or name another folder."
+        )
+    return {name.removeprefix(NETWORK): tensor for name, tensor in weights.items()}, found.source
+
+
+def load_weights(network: nn.Module, config: Mapping[str, Any], given: Mapping[str, Tensor], path: Path) -> None:
+    """Fill a network of timm, with its configuration, from its weights and at most a classifier besides.
+
+    Args:
+        network, config: what to fill, and what timm knows of it.
+        given: name -> tensor, in timm's own names.
+        path: where they were read, for the message.
+
+    Raises:
+        ModelError: names or shapes are those of another model.
     """
     classifiers = config.get("classifier") or ()
     heads = tuple(f"{name}." for name in ([classifiers] if isinstance(classifiers, str) else classifiers))
-    weights = {name: tensor for name, tensor in read_weights(path).items() if not name.startswith(heads)}
+    weights = {name: tensor for name, tensor in given.items() if not name.startswith(heads)}
     wanted = network.state_dict()
     problems = {
         # Files from before batch normalisation counted its batches lack the counts; torch fills them in.

@@ -13,7 +13,14 @@ import timm
 import timm.models
 from torch import Tensor, nn
 
-from metricface.backbones.pretrained import OutOfReach, find_pretrained, load_weights, read_weights
+from metricface.backbones.pretrained import (
+    NETWORK,
+    OutOfReach,
+    find_pretrained,
+    given_weights,
+    load_weights,
+    read_weights,
+)
 from metricface.contracts import InputSpec
 from metricface.errors import ModelError, RecipeError, nearest
 
@@ -29,17 +36,19 @@ class TimmBackbone(nn.Module):
     Args:
         model: timm's name, with or without the tag of the weights: "resnet18" or "resnet18.a1_in1k".
         weights: "imagenet" (what timm has for the name, nearly always from ImageNet; refused when it cannot be had),
-            "imagenet-if-available" (otherwise random, with a notice), "random", or the path of a .safetensors or .pth
-            file with this model's weights in timm's own names, with or without classifier.
+            "imagenet-if-available" (otherwise random, with a notice), "random"; or a path: a .safetensors or .pth file
+            with this model's weights in timm's own names, with or without classifier, or a run folder or model folder
+            of your own, whose backbone is then trained further.
 
     Attributes:
         feature_dim: F, features of a photo.
         input_spec: mean, std and side length of the photos that timm trained the model on.
         trained_from: where the weights come from: "repository@revision/file", an address, a path, or "random".
-        notices: the same as a line for the user, with the reason if it is not what was asked for.
+        notices: the same as a line for the user, with the model of your own that is trained further, or the
+            reason if it is not what was asked for.
 
     Raises:
-        RecipeError: timm has no such model, or `weights` is neither a word nor a file.
+        RecipeError: timm has no such model, or `weights` is neither a word nor a path.
         ModelError: the weights cannot be had or read, or they belong to another model.
     """
 
@@ -56,6 +65,21 @@ class TimmBackbone(nn.Module):
         mean, std = (cast("tuple[float, float, float]", tuple(config[key])) for key in ("mean", "std"))
         self.input_spec = InputSpec(mean, std, config["input_size"][-1])
         self.notices: tuple[str, ...] = (f"weights: {self.trained_from}" + (f" ({reason})" if reason else ""),)
+
+    def parameter_stages(self) -> tuple[tuple[str, ...], ...]:
+        """Return the parameters stage by stage: timm's coarse groups, or nothing where it has none for the model."""
+        if not hasattr(self.model, "group_matcher"):
+            return ()
+        try:
+            matcher = cast(Any, self.model).group_matcher(coarse=True)
+        except AssertionError:  # how timm says that it has fine groups only
+            return ()
+        if isinstance(matcher, dict):
+            # timm makes what no pattern matches (a last norm, say) a stage of its own; with its ordinal for "as the
+            # group before" it joins the last stage.
+            matcher = {**matcher, "rest": [("", (99999,))]}
+        groups = timm.models.group_parameters(self.model, matcher)
+        return tuple(tuple(NETWORK + name for name in names) for names in groups.values())
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> features (B, F).
@@ -81,10 +105,11 @@ def _check_names(model: str, weights: str) -> None:
             f'backbone.model: timm {timm.__version__} has no such model (got "{model}"). Nearest: {close}. '
             "Browse them with timm.list_models()."
         )
-    if weights not in _WORDS and not Path(weights).expanduser().is_file():
+    if weights not in _WORDS and not Path(weights).expanduser().exists():
         raise RecipeError(
-            f'backbone.weights: no such file, and no word for one (got "{weights}").{nearest(weights, _WORDS)} '
-            'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file.'
+            f'backbone.weights: no such path, and no word for one (got "{weights}").{nearest(weights, _WORDS)} '
+            'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file, '
+            "or of a run folder."
         )
 
 
@@ -96,13 +121,14 @@ def _configuration(name: str) -> dict[str, Any]:
 
 
 def _build(name: str, weights: str, config: Mapping[str, Any]) -> tuple[Any, str, str]:
-    """Return the network, where its weights come from, and the reason if they are not those asked for."""
+    """Return the network, where its weights come from, and a remark on them."""
     if weights == "random":
         return _create(name, config), "random", ""
     if weights not in _WORDS:
-        network = _create(name, config)
-        load_weights(network, config, Path(weights).expanduser())
-        return network, weights, ""
+        network, path = _create(name, config), Path(weights).expanduser()
+        given, model = given_weights(path)
+        load_weights(network, config, given, path)
+        return network, weights, f"fine-tuned from {model}" if model else ""
     try:
         found = find_pretrained(config)
     except OutOfReach as reason:

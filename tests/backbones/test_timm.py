@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from fakes import TinyBackbone
+from safetensors.torch import save, save_file
 
 from metricface.backbones import timm as subject
 from metricface.backbones.pretrained import Found, OutOfReach
 from metricface.backbones.timm import TimmBackbone
 from metricface.errors import ModelError, RecipeError
+from metricface.model import FaceModel
 
 TINY = "test_resnet"  # half a million weights, a classifier named fc
 
@@ -127,6 +133,83 @@ def test_unknown_names_get_their_nearest():
     with pytest.raises(RecipeError) as caught:
         TimmBackbone(weights="imagnet")
     assert str(caught.value) == (
-        'backbone.weights: no such file, and no word for one (got "imagnet"). Did you mean "imagenet"? '
-        'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file.'
+        'backbone.weights: no such path, and no word for one (got "imagnet"). Did you mean "imagenet"? '
+        'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file, '
+        "or of a run folder."
     )
+
+
+def test_the_stages_are_those_of_timm_and_hold_every_parameter():
+    backbone = TimmBackbone(model="resnet18", weights="random")
+    stages = backbone.parameter_stages()
+    assert stages[0] == ("model.conv1.weight", "model.bn1.weight", "model.bn1.bias")
+    assert [{name.split(".")[1] for name in stage} for stage in stages[1:]] == [
+        {"layer1"},
+        {"layer2"},
+        {"layer3"},
+        {"layer4"},
+    ]
+    assert {name for stage in stages for name in stage} == {name for name, _ in backbone.named_parameters()}
+
+
+def test_what_timm_sorts_nowhere_belongs_to_the_last_stage():
+    stages = TimmBackbone(model="convnext_atto", weights="random").parameter_stages()
+    assert len(stages) == 5
+    assert "model.stages.3.blocks.0.conv_dw.weight" in stages[-1]
+    assert "model.head.norm.weight" in stages[-1]
+
+
+@pytest.mark.parametrize("name", ["pit_ti_224", "rdnet_tiny"])  # no groups at all; fine groups only
+def test_a_model_without_stages_has_none(name):
+    assert TimmBackbone(model=name, weights="random").parameter_stages() == ()
+
+
+def write_model(folder: Path, model: FaceModel, **backbone: str) -> Path:
+    """Write a model folder as a run does, with what reading its weights needs."""
+    folder.mkdir(parents=True)
+    weights = save(model.state_dict())
+    (folder / "model.safetensors").write_bytes(weights)
+    description = {"format": 1, "backbone": backbone, "sha256": hashlib.sha256(weights).hexdigest()}
+    (folder / "model.json").write_text(json.dumps(description))
+    return folder
+
+
+@pytest.mark.parametrize("named", ["run", "run/model", "run/model/model.safetensors"])
+def test_a_model_of_ones_own_is_trained_further(named, tmp_path):
+    model = FaceModel(TimmBackbone(model=TINY, weights="random"), 16)
+    folder = write_model(tmp_path / "run" / "model", model, name="timm")
+    backbone = TimmBackbone(model=TINY, weights=str(tmp_path / named))
+    assert all(torch.equal(backbone.state_dict()[name], value) for name, value in model.backbone.state_dict().items())
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert backbone.trained_from == str(tmp_path / named)
+    assert backbone.notices == (f"weights: {tmp_path / named} (fine-tuned from model {digest[:12]} of backbone timm)",)
+
+
+def test_a_model_of_ones_own_with_another_architecture_is_refused(tmp_path):
+    write_model(tmp_path / "model", FaceModel(TimmBackbone(model="resnet10t", weights="random")), name="timm")
+    with pytest.raises(
+        ModelError, match=r"model holds the weights of another model than test_resnet .* Set backbone\.m"
+    ):
+        TimmBackbone(model=TINY, weights=str(tmp_path / "model"))
+    write_model(tmp_path / "other", FaceModel(TinyBackbone()), name="lite")
+    with pytest.raises(ModelError) as caught:
+        TimmBackbone(model=TINY, weights=str(tmp_path / "other"))
+    assert str(caught.value).startswith(f"backbone.weights: {tmp_path / 'other'} holds no model of timm (model ")
+    assert str(caught.value).endswith(" of backbone lite). Set backbone.name to 'lite', or name another folder.")
+
+
+def test_folders_without_a_whole_model_are_refused(tmp_path):
+    with pytest.raises(
+        ModelError, match=r"^backbone\.weights: .*: no model here \(no model\.json\)\. Name a run folder"
+    ):
+        TimmBackbone(model=TINY, weights=str(tmp_path))
+    folder = write_model(tmp_path / "model", FaceModel(TinyBackbone()), name="timm")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    with pytest.raises(
+        ModelError, match=r"^backbone\.weights: .*is not the file that model\.json describes\. Copy both"
+    ):
+        TimmBackbone(model=TINY, weights=str(folder))
+    (folder / "model.json").write_text('{"format": 1}')
+    with pytest.raises(ModelError, match=r"not a readable model \(KeyError: 'sha256'\)\. Train or copy it again\.$"):
+        TimmBackbone(model=TINY, weights=str(folder))
