@@ -16,10 +16,11 @@ from metricface.errors import MetricFaceError, PluginError, RecipeError
 from metricface.inference import ModelSubject
 from metricface.loading import Collate, Photos, Progress, Sample, TrainLoader, condition_names
 from metricface.model import FaceModel
+from metricface.model_folder import fill_embedding
 from metricface.preflight import check_people_apart
 from metricface.recipe.schema import Component, Recipe
 from metricface.registry import Registries
-from metricface.training.parameters import parameter_groups
+from metricface.training.parameters import backbone_groups, parameter_groups
 from metricface.training.precision import Precision, decide_precision
 from metricface.training.state import LossTerm, TrainingState
 
@@ -177,7 +178,7 @@ def experiment(
     }
     splits = _open_splits(recipe, registries, evaluators, console)
     train = splits["train"]
-    model = face_model(registries, recipe.backbone, None if recipe.embedding is None else recipe.embedding.dim)
+    model, told = _model(recipe, registries)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader, sampler = _loader(recipe, registries, train, model.input_spec, device)
     state = _state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
@@ -186,8 +187,8 @@ def experiment(
         state.set_precision(decide_precision(recipe.train.precision, model, device, images))
     else:
         state.set_precision(precision)
-    parts = (model.backbone, sampler, *splits.values())
-    notices = tuple(dict.fromkeys(notice for part in parts for notice in getattr(part, "notices", ())))
+    parts = (sampler, *splits.values())
+    told += [notice for part in parts for notice in getattr(part, "notices", ())]
     return Experiment(
         recipe=recipe,
         state=state,
@@ -197,8 +198,26 @@ def experiment(
         calibration=splits.get("calibration"),
         evaluators=evaluators,
         input_spec=model.input_spec,
-        notices=(*notices, f"precision: {state.precision.reason}"),
+        notices=(*dict.fromkeys(told), f"precision: {state.precision.reason}"),
     )
+
+
+def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
+    """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
+    embedding, frozen = recipe.embedding, recipe.train.frozen_stages
+    model = face_model(registries, recipe.backbone, None if embedding is None else embedding.dim)
+    told = list(getattr(model.backbone, "notices", ()))
+    if embedding is not None and embedding.weights is not None:
+        told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))
+    if frozen:
+        model.freeze(frozen)
+        sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.backbone.parameters()]
+        told.append(
+            f"frozen: the first {frozen} stages of the backbone; "
+            f"{sum(size for size, trained in sizes if trained):,} of its {sum(size for size, _ in sizes):,} "
+            "parameters are trained"
+        )
+    return model, told
 
 
 def _open_splits(
@@ -270,7 +289,15 @@ def _state(
     terms = tuple(
         LossTerm(spec.name, _on(device, component(registries, spec, **offered)), spec.weight) for spec in recipe.losses
     )
-    groups = parameter_groups(model.backbone, model.embedding, head, *(term.loss for term in terms))
+    groups = [
+        *backbone_groups(model.backbone, scale=recipe.train.backbone_lr, layer_decay=recipe.train.layer_decay),
+        *parameter_groups(model.embedding, head, *(term.loss for term in terms)),
+    ]
+    if not groups:
+        raise RecipeError(
+            f"train.frozen_stages: nothing is left to train (got {recipe.train.frozen_stages}). "
+            "Freeze fewer stages, or add an [embedding] or a [head]."
+        )
     return TrainingState(
         model=model,
         losses=terms,

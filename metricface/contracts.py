@@ -299,6 +299,17 @@ class HasParameterGroups(Protocol):
     def parameter_groups(self) -> Iterable[dict[str, Any]]: ...
 
 
+@runtime_checkable
+class HasParameterStages(Protocol):
+    """Optional on backbones: the stages that `train.frozen_stages` and `train.layer_decay` count.
+
+    `parameter_stages` gives the names of the backbone's parameters (those of `named_parameters()`) stage by stage,
+    from the stem to the last one. A parameter in no stage is never frozen and counts to the last one.
+    """
+
+    def parameter_stages(self) -> Sequence[Sequence[str]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of component: the whole of its plugin surface.

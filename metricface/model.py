@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Self, cast
 
 from torch import Tensor, nn
 
-from metricface.contracts import Backbone, InputSpec
+from metricface.contracts import Backbone, HasParameterStages, InputSpec
+from metricface.errors import PluginError, RecipeError
+
+_NAMED = 3
 
 
 class FaceModel(nn.Module):
@@ -31,8 +35,68 @@ class FaceModel(nn.Module):
             self.embedding = nn.Sequential(
                 nn.Linear(backbone.feature_dim, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim)
             )
+        self._frozen: tuple[str, ...] = ()
+
+    def freeze(self, stages: int) -> None:
+        """Take the backbone's first stages out of training, for good.
+
+        Their parameters get no gradient, and they stay in evaluation mode whatever `train()` is told: batch
+        normalisation keeps its statistics there, dropout and stochastic depth do nothing.
+
+        Args:
+            stages: how many; the stem is the first. See HasParameterStages.
+
+        Raises:
+            RecipeError: the backbone names no stages, or fewer.
+        """
+        if stages == 0:
+            return
+        found = backbone_stages(self.backbone, "train.frozen_stages")
+        if stages > len(found):
+            raise RecipeError(
+                f"train.frozen_stages: the backbone has {len(found)} stages (got {stages}). "
+                f"Take 0 to {len(found)}; with {len(found)} all of it is frozen."
+            )
+        names = {name for stage in found[:stages] for name in stage}
+        for name in names:
+            self.backbone.get_parameter(name).requires_grad_(False)
+        self._frozen = tuple(
+            place
+            for place, module in self.backbone.named_modules()
+            if (own := {name for name, _ in module.named_parameters(prefix=place)}) and own <= names
+        )
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode of all but the frozen stages, which stay in evaluation mode."""
+        super().train(mode)
+        for place in self._frozen:
+            self.backbone.get_submodule(place).eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float32, normalised with `input_spec` -> embeddings (B, D), not normalised."""
         embeddings: Tensor = self.embedding(self.backbone(images))
         return embeddings
+
+
+def backbone_stages(backbone: nn.Module, key: str) -> Sequence[Sequence[str]]:
+    """Return the names of the backbone's parameters, stage by stage, for the recipe's `key` that needs them.
+
+    Raises:
+        RecipeError: the backbone names no stages. PluginError: it names parameters that it does not have.
+    """
+    stages = backbone.parameter_stages() if isinstance(backbone, HasParameterStages) else ()
+    if not stages:
+        raise RecipeError(
+            f"{key}: this backbone does not say what its stages are. Take {key} out, use another backbone, "
+            "or give this one a parameter_stages() (see metricface/contracts.py)."
+        )
+    own = {name for name, _ in backbone.named_parameters()}
+    unknown = [name for stage in stages for name in stage if name not in own]
+    if unknown:
+        raise PluginError(
+            f"{type(backbone).__name__}.parameter_stages: no parameters of the backbone: "
+            f"{', '.join(unknown[:_NAMED])}{', ...' * (len(unknown) > _NAMED)}. Give the names of named_parameters()."
+        )
+    return stages

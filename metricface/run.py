@@ -104,6 +104,7 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
         recipe_digest=recipe.digest,
         evaluate_every=train.evaluate_every,
         select=select if figure else None,
+        patience=train.patience,
     )
 
 
@@ -131,6 +132,8 @@ def _record(folder: RunFolder, experiment: build.Experiment, *, fresh: bool) -> 
 
 def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console: build.Console) -> dict[str, Any]:
     """Evaluate the chosen epoch on val, write the model, the report and the plots; return the report."""
+    training = _trained(experiment, plan)
+    console.say(training)
     chosen, selection = _choose_epoch(experiment, plan)
     trained = {"epoch": chosen + 1, "ema": experiment.state.ema is not None, "selection": selection}
     results = _evaluate(experiment, experiment.val, console)
@@ -142,6 +145,7 @@ def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console
         "recipe_digest": recipe.digest,
         "data": describe_data(experiment.val, str(recipe.data.root), "val"),
         "model": {"sha256": digest, **trained},
+        "training": training,
         "selection": selection,
         "notices": record["notices"],
         "results": {name: result.to_json() for name, result in results.items()},
@@ -154,6 +158,17 @@ def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console
     plot_losses(folder.path / "metrics.jsonl", folder.path / "losses.png")
     plot_metrics(folder.path / "metrics.jsonl", folder.path / "metrics.png")
     return report
+
+
+def _trained(experiment: build.Experiment, plan: Plan) -> str:
+    """Return how long training was, of a state that stands at its end."""
+    state, train = experiment.state, experiment.recipe.train
+    if state.best is None or state.epoch == plan.epochs:
+        return f"{state.epoch} of {plan.epochs} epochs"
+    return (
+        f"stopped early after epoch {state.epoch} of {plan.epochs}: {train.patience} evaluations without a better "
+        f"{train.select} than the {state.best.value:.4f} of epoch {state.best.epoch + 1}"
+    )
 
 
 def _choose_epoch(experiment: build.Experiment, plan: Plan) -> tuple[int, str]:

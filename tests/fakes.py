@@ -73,6 +73,26 @@ class TinyBackbone(nn.Module):
         return features
 
 
+class StagedBackbone(nn.Module):
+    """A stem and two stages, each a convolution and a batch normalisation; dropout in the stem too."""
+
+    feature_dim = 6
+    input_spec = SPEC
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+        self.middle = nn.Sequential(nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5), nn.ReLU())
+        self.top = nn.Sequential(nn.Conv2d(5, 6, 3), nn.BatchNorm2d(6))
+
+    def parameter_stages(self) -> list[list[str]]:
+        return [[name for name, _ in getattr(self, part).named_parameters(part)] for part in ("stem", "middle", "top")]
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.top(self.middle(self.stem(images))).mean(dim=(2, 3))
+        return features
+
+
 def same_tensors(ours: nn.Module, theirs: nn.Module) -> bool:
     """Whether two modules hold equal parameters and buffers, to the bit."""
     return all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))

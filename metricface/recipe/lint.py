@@ -46,15 +46,19 @@ def _names_once(recipe: Recipe, problems: Problems) -> None:
 
 def _select(recipe: Recipe, known: Registries, problems: Problems) -> None:
     select = recipe.train.select
-    if select == "last":
-        return
     allowed = [
         f"{part.name}.{figure}"
         for part in recipe.evaluators
         for figure in getattr(known["evaluator"].load(part.name), "metrics", ())
     ]
-    if select not in allowed:
+    if select != "last" and select not in allowed:
         listed = ", ".join(["last", *allowed])
         problems.add(
             ("train", "select"), f"no evaluator gives {select!r}.{nearest(select, allowed)} There are: {listed}"
+        )
+    if select == "last" and recipe.train.patience:
+        listed = ", ".join(allowed) or "none without an [[evaluate]]"
+        problems.add(
+            ("train", "patience"),
+            f'needs a figure to watch (train.select is "last"): set train.select, or patience = 0. Figures: {listed}',
         )

@@ -54,9 +54,15 @@ class DataSection(Section):
 
 
 class EmbeddingSection(Section):
-    """[embedding]: `dim`, the embedding's length."""
+    """[embedding].
+
+    Args:
+        dim: the embedding's length.
+        weights: run folder or model folder of one's own whose embedding layer is trained further; new when absent.
+    """
 
     dim: Annotated[int, Field(gt=0)]
+    weights: Path | None = None
 
 
 class TrainSection(Section):
@@ -66,6 +72,11 @@ class TrainSection(Section):
         epochs, batch_size: how long, and photos per step.
         precision: of the model's forward pass; bf16 is kept only where a check at the start finds it faster and right.
         select: "last", or the figure whose best epoch is kept: "identification.cross-source.rank1" (higher is better).
+        patience: evaluations in a row without a better `select` figure after which training stops, 0 for never.
+        backbone_lr: factor on the optimizer's learning rate for the backbone; embedding layer, head and losses keep it.
+        layer_decay: factor on the learning rate from each stage of the backbone to the one below; the last has none.
+        frozen_stages: how many of the backbone's first stages (the stem is one) are not trained; their batch
+            normalisation keeps its statistics.
         gradient_clip: largest total gradient norm, 0 for no limit.
         ema: decay of the averaged weights that are evaluated and shipped, 0 for none.
         evaluate_every: epochs between evaluations.
@@ -77,6 +88,10 @@ class TrainSection(Section):
     batch_size: Annotated[int, Field(gt=0)]
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     select: str = "last"
+    patience: Annotated[int, Field(ge=0)] = 0
+    backbone_lr: Annotated[float, Field(gt=0)] = 1.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    frozen_stages: Annotated[int, Field(ge=0)] = 0
     gradient_clip: Annotated[float, Field(ge=0)] = 5.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     evaluate_every: Annotated[int, Field(gt=0)] = 1

@@ -9,6 +9,7 @@ _SHOWN = {"rank1": "rank-1 %", "rank5": "rank-5 %", "precision": "precision %", 
 _CONDITIONS = (
     ("run", "run"),
     ("data", "data"),
+    ("training", "training"),
     ("selection", "epoch reported"),
     ("model", "model"),
     ("device", "device"),

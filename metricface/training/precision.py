@@ -86,7 +86,8 @@ def _pass(model: nn.Module, images: Tensor, precision: Precision, device: torch.
     started = time.perf_counter()
     with precision.autocast(device):
         embeddings = model(images)
-    embeddings.float().square().mean().backward()
+    if embeddings.requires_grad:  # not where all of the model is frozen
+        embeddings.float().square().mean().backward()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     taken = time.perf_counter() - started

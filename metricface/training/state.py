@@ -39,7 +39,7 @@ class TrainingState:
     Args:
         model: images to embeddings.
         losses: the terms of the sum.
-        optimizer: over the parameters of model, head and losses.
+        optimizer: over the parameters of model, head and losses; a group's `lr_scale` is a factor on its learning rate.
         schedule: step -> factor on each group's learning rate; None keeps them.
         head: embeddings to logits, or None.
         miner: chooses pairs for the losses, or None.
@@ -88,11 +88,11 @@ class TrainingState:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.name == "fp16")
 
     def apply_schedule(self) -> float:
-        """Set every group's learning rate for the coming step; return the first group's."""
+        """Set every group's learning rate for the coming step; return the first group's before its `lr_scale`."""
         factor = 1.0 if self.schedule is None else self.schedule(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        return float(self.optimizer.param_groups[0]["lr"])
+            group["lr"] = group["initial_lr"] * factor * group.get("lr_scale", 1.0)
+        return float(self.optimizer.param_groups[0]["initial_lr"] * factor)
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors, numbers, strings, lists and dicts only: loadable with weights_only."""
@@ -135,7 +135,7 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """What one step did: unweighted losses by name, gradient norm before clipping, the first group's learning rate."""
+    """What one step did: unweighted losses by name, gradient norm before clipping, the learning rate before scales."""
 
     step: int
     epoch: int

@@ -27,6 +27,7 @@ class Plan:
         recipe_digest: what the checkpoints belong to.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         select: results of an evaluation -> the value to maximise; None keeps no best.
+        patience: evaluations in a row without a better value after which training stops, 0 for never; needs `select`.
     """
 
     epochs: int
@@ -34,6 +35,7 @@ class Plan:
     recipe_digest: str
     evaluate_every: int = 1
     select: Callable[[Mapping[str, Result]], float] | None = None
+    patience: int = 0
 
     @property
     def last(self) -> Path:
@@ -45,6 +47,16 @@ class Plan:
         """The checkpoint of the best epoch."""
         return self.folder / "best.pt"
 
+    def evaluates(self, epoch: int) -> bool:
+        """Whether this epoch (0-based) is evaluated."""
+        return (epoch + 1) % self.evaluate_every == 0 or epoch + 1 == self.epochs
+
+    def out_of_patience(self, state: TrainingState) -> bool:
+        """Whether training stops early, decided from what a checkpoint holds: a resumed run stops at the same epoch."""
+        if self.patience == 0 or state.best is None:
+            return False
+        return sum(map(self.evaluates, range(state.best.epoch + 1, state.epoch))) >= self.patience
+
 
 def fit(
     state: TrainingState,
@@ -54,7 +66,7 @@ def fit(
     interruption: Interruption,
     observers: Sequence[Observer] = (),
 ) -> None:
-    """Train from where the state stands to the end of the plan.
+    """Train from where the state stands to the end of the plan, or until it is out of patience.
 
     `last.pt` is written after every epoch's training, after its evaluation, and when the run is interrupted: at any
     step, or in an evaluation, which a resumed run then does again.
@@ -68,12 +80,11 @@ def fit(
         save_checkpoint(path, state, plan.recipe_digest)
 
     try:
-        while state.epoch < plan.epochs:
+        while state.epoch < plan.epochs and not plan.out_of_patience(state):
             _train_epoch(state, loader, interruption, observers)
             with interruption.hold():
                 save(plan.last)
-            due = (state.epoch + 1) % plan.evaluate_every == 0 or state.epoch + 1 == plan.epochs
-            results = evaluate(state) if due else None
+            results = evaluate(state) if plan.evaluates(state.epoch) else None
             with interruption.hold():
                 if results is not None and _finish(state, results, plan, observers):
                     save(plan.best)

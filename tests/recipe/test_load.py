@@ -225,6 +225,19 @@ MISTAKES = {
         changed("epochs = 3", 'epochs = 3\nselect = "judge.near.rank"'),
         "train.select  no evaluator gives 'judge.near.rank'. Did you mean \"judge.near.rank1\"? There are: last, judge.near",
     ),
+    "patience": (
+        changed("epochs = 3", "epochs = 3\npatience = 2"),
+        'r.toml:38  train.patience  needs a figure to watch (train.select is "last"): set train.select, or patience = 0. '
+        "Figures: judge.near",
+    ),
+    "patience without evaluators": (
+        changed("epochs = 3", "epochs = 3\npatience = 2").replace('[[evaluate]]\nname = "judge"\n', ""),
+        "Figures: none without an [[evaluate]]",
+    ),
+    "layer decay": (
+        changed("epochs = 3", "epochs = 3\nlayer_decay = 1.1"),
+        "train.layer_decay  must be less than or equal to 1 (got 1.1)",
+    ),
     "syntax": (changed("margin = 0.4", "margin = wide"), "r.toml:19  not TOML: "),
 }
 

@@ -48,6 +48,10 @@ def test_bf16_is_dropped_where_it_is_slower_or_wrong_and_the_reason_is_told() ->
     assert broken.name == "fp32"
 
 
+def test_a_model_that_is_frozen_whole_is_measured_too() -> None:
+    assert decide_precision("bf16", Pretend(0.02, 0.002).requires_grad_(False), CPU, IMAGES).name == "bf16"
+
+
 def test_fp16_without_cuda_falls_back_aloud() -> None:
     assert decide_precision("fp16", Pretend(0, 0), CPU, IMAGES).reason == (
         "fp32: fp16 needs CUDA and this run is on cpu"

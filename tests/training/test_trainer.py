@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from fakes import SPEC, InOrder, MemoryDataset, TinyBackbone, same_tensors
+from fakes import SPEC, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
@@ -21,7 +21,8 @@ from metricface.results import Reading, Result, Value
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal, read_journal
-from metricface.training.parameters import parameter_groups
+from metricface.training.parameters import backbone_groups, parameter_groups
+from metricface.training.precision import Precision
 from metricface.training.state import Best, LossTerm, StepDone, TrainingState
 from metricface.training.step import train_step
 from metricface.training.trainer import Plan, fit
@@ -145,6 +146,110 @@ def test_the_best_epoch_is_kept_and_evaluations_follow_the_plan(tmp_path: Path) 
         fit(state, make_loader(), evaluate, plan, interruption)
     assert state.best == Best(epoch=3, value=0.9)  # epochs 2, 4 and the last one are evaluated
     assert read_checkpoint(plan.best, "digest")["counters"]["epoch"] == 3
+
+
+def judged(values: list[float]):
+    """An evaluation whose figure is that of the epoch, and the selection of it."""
+
+    def evaluate(state: TrainingState) -> Mapping[str, Result]:
+        return {"size": Result("size", (Reading("", {"norm": Value(values[state.epoch], 1)}),))}
+
+    return evaluate, lambda results: results["size"].metric("norm")
+
+
+@pytest.mark.parametrize(
+    ("values", "every", "epochs_done"),
+    [
+        ([0.2, 0.9, 0.5, 0.9, 1.0, 1.0], 1, 4),  # as good is no better
+        ([0.2, 0.9, 0.5, 0.95, 0.9, 0.9], 1, 6),  # a better one starts the count anew
+        ([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], 2, 6),  # epochs 2, 4 and 6 are evaluated: the last is the second without
+        ([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], 1, 3),
+    ],
+)
+def test_training_stops_after_two_evaluations_without_a_better_figure(
+    tmp_path: Path, values: list[float], every: int, epochs_done: int
+) -> None:
+    evaluate, select = judged(values)
+    plan = Plan(6, tmp_path, "digest", evaluate_every=every, select=select, patience=2)
+    state = make_state()
+    with Interruption() as interruption:
+        fit(state, make_loader(), evaluate, plan, interruption)
+        assert (state.epoch, state.step) == (epochs_done, 5 * epochs_done)
+        again = make_state()
+        again.load_state_dict(read_checkpoint(plan.last, "digest"))
+        fit(again, make_loader(), lambda state: pytest.fail("it was at its end"), plan, interruption)
+    assert again.step == state.step
+
+
+@pytest.mark.parametrize("stop_at", [7, 10, 14, 15, "evaluation"])
+def test_a_run_that_stops_early_stops_at_the_same_epoch_when_it_was_interrupted(tmp_path: Path, stop_at) -> None:
+    def train(folder: Path, state: TrainingState, *observers, evaluating=None) -> None:
+        folder.mkdir(exist_ok=True)
+        evaluate, select = judged([0.2, 0.9, 0.5, 0.6, 0.99])
+        plan = Plan(5, folder, "digest", select=select, patience=2)
+        with Interruption() as interruption:
+            fit(state, make_loader(), evaluating or evaluate, plan, interruption, (Journal(folder, state), *observers))
+
+    def ctrl_c(event) -> None:
+        if isinstance(event, StepDone) and event.step == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def stop_in_the_last_evaluation(state: TrainingState) -> Mapping[str, Result]:
+        if state.epoch == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return judged([0.2, 0.9, 0.5, 0.6, 0.99])[0](state)
+
+    whole, resumed = make_state(), make_state()
+    train(tmp_path / "whole", whole)
+    in_evaluation = stop_in_the_last_evaluation if stop_at == "evaluation" else None
+    with pytest.raises(Interrupted):
+        train(tmp_path / "cut", make_state(), ctrl_c, evaluating=in_evaluation)
+    resumed.load_state_dict(read_checkpoint(tmp_path / "cut" / "last.pt", "digest"))
+    train(tmp_path / "cut", resumed)
+    assert (whole.epoch, whole.best) == (resumed.epoch, resumed.best) == (4, Best(1, 0.9))
+    assert same_tensors(resumed.model, whole.model)
+    journals = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut")]
+    assert journals[0] == journals[1]
+
+
+def staged_state(precision: str) -> TrainingState:
+    torch.manual_seed(3)
+    model, head = FaceModel(StagedBackbone(), 6), LinearHead()
+    model.freeze(1)
+    groups = [*backbone_groups(model.backbone, scale=0.5, layer_decay=0.1), *parameter_groups(model.embedding, head)]
+    return TrainingState(
+        model,
+        (LossTerm("cross-entropy", cross_entropy),),
+        torch.optim.AdamW(groups, lr=0.05),
+        schedule=lambda step: 0.9**step,
+        head=head,
+        ema=ModelEmaV3(model, decay=0.9, use_warmup=True),
+        precision=Precision(precision),
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_frozen_stages_stay_to_the_bit_through_training_evaluation_and_resuming(tmp_path: Path, precision: str) -> None:
+    before = staged_state(precision).model.backbone.stem
+    whole, resumed = staged_state(precision), staged_state(precision)
+    run(tmp_path / "whole", whole)
+
+    def ctrl_c(event) -> None:
+        if isinstance(event, StepDone) and event.step == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        run(tmp_path / "cut", staged_state(precision), ctrl_c)
+    resumed.load_state_dict(read_checkpoint(tmp_path / "cut" / "last.pt", "digest"))
+    run(tmp_path / "cut", resumed)
+    assert same_tensors(resumed.model, whole.model)
+    assert same_tensors(resumed.evaluated_model, whole.evaluated_model)
+    assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (tmp_path / "cut" / "metrics.jsonl").read_text()
+    for model in (whole.model, whole.evaluated_model):
+        assert same_tensors(model.backbone.stem, before)
+        assert not torch.equal(model.backbone.middle[1].running_mean, torch.zeros(5))
+    frozen = set(map(id, whole.model.backbone.stem.parameters()))
+    assert not frozen & set(map(id, whole.trained_parameters))
 
 
 def test_workers_change_nothing() -> None:

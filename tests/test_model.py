@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+import torch
+from fakes import StagedBackbone, TinyBackbone
+from timm.utils.model_ema import ModelEmaV3
+
+from metricface.errors import PluginError, RecipeError
+from metricface.model import FaceModel
+
+
+def frozen(stages: int) -> FaceModel:
+    torch.manual_seed(0)
+    model = FaceModel(StagedBackbone(), 4)
+    model.freeze(stages)
+    return model
+
+
+def statistics(model: FaceModel) -> dict[str, torch.Tensor]:
+    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+
+@pytest.mark.parametrize("through", ["itself", "a copy", "a copy put back into training"])
+def test_frozen_stages_get_no_gradient_and_keep_their_statistics_in_training(through: str) -> None:
+    model = frozen(2)
+    if through != "itself":
+        model = copy.deepcopy(model.eval() if "back" in through else model)
+    model.train()
+    before = statistics(model)
+    model(torch.randn(8, 3, 8, 8)).square().sum().backward()
+    changed = {name.rpartition(".")[0] for name, buffer in statistics(model).items() if not before[name].equal(buffer)}
+    assert changed == {"backbone.top.1", "embedding.1"}
+    trained = {name.split(".")[1] for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert trained == {"top", "0", "1"}
+    assert not any(module.training for module in (*model.backbone.stem.modules(), *model.backbone.middle.modules()))
+    assert model.training
+    assert model.backbone.top.training
+    assert model.embedding.training
+
+
+def test_nothing_frozen_changes_nothing() -> None:
+    model = FaceModel(TinyBackbone(), 4)  # it has no stages, and needs none
+    model.freeze(0)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(module.training for module in model.train().modules())
+
+
+def test_a_whole_frozen_backbone_is_in_evaluation_mode_whole() -> None:
+    model = frozen(3).train()
+    assert not any(module.training for module in model.backbone.modules())
+    assert all(module.training for module in model.embedding.modules())
+
+
+def test_an_average_keeps_frozen_stages_to_the_bit() -> None:
+    model = frozen(2)
+    average = ModelEmaV3(model, decay=0.9)
+    before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
+    for step in range(5):
+        with torch.no_grad():
+            model.backbone.top[0].weight.add_(0.1)
+        model.train()(torch.randn(8, 3, 8, 8))
+        average.update(model, step=step)
+    after = average.module.backbone.state_dict()
+    assert {name for name in after if not after[name].equal(before[name])} == {
+        "top.0.weight",
+        "top.1.running_mean",
+        "top.1.running_var",
+        "top.1.num_batches_tracked",
+    }
+
+
+def test_stages_that_are_not_there_are_refused_with_the_way_out() -> None:
+    message = "train.frozen_stages: the backbone has 3 stages (got 4). Take 0 to 3; with 3 all of it is frozen."
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        frozen(4)
+    message = (
+        "train.frozen_stages: this backbone does not say what its stages are. Take train.frozen_stages out, use "
+        "another backbone, or give this one a parameter_stages() (see metricface/contracts.py)."
+    )
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        FaceModel(TinyBackbone()).freeze(1)
+
+
+def test_a_plugin_that_names_what_it_lacks_is_told() -> None:
+    backbone = StagedBackbone()
+    backbone.parameter_stages = lambda: [["stem.0.weight", "stem.0.scale"]]
+    with pytest.raises(PluginError) as caught:
+        FaceModel(backbone).freeze(1)
+    assert str(caught.value) == (
+        "StagedBackbone.parameter_stages: no parameters of the backbone: stem.0.scale. "
+        "Give the names of named_parameters()."
+    )
