@@ -132,10 +132,9 @@ def test_ctrl_c_while_a_plugin_is_imported_is_not_the_plugins_fault(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_built_in_keeps_its_contract(kind: str) -> None:
+def test_every_installed_component_keeps_its_contract(kind: str) -> None:
     registry = registries()[kind]
     for name in registry.names():
-        assert registry.find(name).distribution == "metricface"
         assert callable(registry.load(name))
         assert (registry.load(name).__doc__ or "").strip(), f"{kind} {name} has no docstring"
 
