@@ -27,6 +27,6 @@ def check_people_apart(splits: Mapping[str, Dataset]) -> None:
             named = ", ".join(twice[:_NAMED]) + (f" and {len(twice) - _NAMED} more" * (len(twice) > _NAMED))
             raise DataError(
                 f"data: {len(twice)} people are in both {seen[twice[0]]} and {split} ({named}), so {split} would not "
-                "measure people never trained on. Move each person's folder into one split."
+                "measure people never trained on. Keep each person in one split."
             )
         seen.update(dict.fromkeys(people, split))

@@ -19,6 +19,7 @@ LEVELS = {
     "files": 0,
     "registry": 1,
     "images": 1,
+    "tables": 1,
     "model": 1,
     "model_folder": 1,
     "functional": 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from metricface.errors import DataError, UsageError
 from metricface.images import is_image
+from metricface.tables import Row, read_table
 
 _VAL_SHARE = 0.2
 _COLUMNS = ("split", "person", "photo")
@@ -90,28 +90,17 @@ def read_choice(source: Path, table: Path) -> list[Photo]:
         DataError: names file and line of what is missing on disk, listed twice, leads out of its folder, or puts a
             person into two splits.
     """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{table}:1: no column {missing[0]!r}. The columns are split, person, photo.")
-            rows = [(reader.line_num, tuple(row[name] or "" for name in _COLUMNS)) for row in reader]
-    except OSError as error:
-        raise DataError(f"{table}: cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: not a CSV file in UTF-8 ({error}).") from error
-    if not rows:
-        raise DataError(f"{table}: lists no photo.")
-    return _checked(source, table, rows)
+    return _checked(source, table, read_table(table, _COLUMNS, "The columns are split, person, photo.").rows)
 
 
-def _checked(source: Path, table: Path, rows: Sequence[tuple[int, tuple[str, ...]]]) -> list[Photo]:
-    """Turn the rows (line, (split, person, photo)) of a table into photos, refusing the first that will not do."""
+def _checked(source: Path, table: Path, rows: Sequence[Row]) -> list[Photo]:
+    """Turn the rows of a table into photos, refusing the first that will not do."""
     split_of: dict[str, str] = {}
     line_of: dict[tuple[str, str], int] = {}
     photos: list[Photo] = []
-    for line, (split, person, name) in rows:
+    for row in rows:
+        line = row.line
+        split, person, name = (row.values[column] for column in _COLUMNS)
         for column, value in zip(_COLUMNS, (split, person, name), strict=True):
             if not _is_plain_name(value):
                 raise DataError(f"{table}:{line}: {column} must be a plain name (got {value!r}).")

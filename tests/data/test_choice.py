@@ -129,7 +129,10 @@ def test_a_row_that_will_not_do_is_named(row: str, message: str, tmp_path: Path)
 
 
 def test_a_table_without_its_columns_or_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"split\.csv:1: no column 'photo'\. The columns are split, person, photo\."):
+    with pytest.raises(
+        DataError,
+        match=r"split\.csv:1: no column 'photo' \(got split, person, file\)\. The columns are split, person, photo\.",
+    ):
         read_choice(tmp_path, table(tmp_path, header="split,person,file"))
     with pytest.raises(DataError, match=r"split\.csv: lists no photo\."):
         read_choice(tmp_path, table(tmp_path))
