@@ -60,6 +60,15 @@ def read_table(path: Path, required: Sequence[str], layout: str) -> Table:
     return Table(columns, rows)
 
 
+def header(path: Path) -> Sequence[str]:
+    """Return the columns of a CSV file, none where they cannot be read; the rest of the file may be wrong."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
 def _check_columns(path: Path, columns: Sequence[str], required: Sequence[str], layout: str) -> None:
     """Refuse a header without the required columns, or with a name twice."""
     missing = [name for name in required if name not in columns]

@@ -35,6 +35,7 @@ LEVELS = {
     "reporting": 4,
     "preflight": 5,
     "build": 5.5,  # runs the preflight checks
+    "scaffold": 6,
     "model_file": 6,
     "run_folder": 6,
     "evaluate": 6.5,  # reads model files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, data, eval, list, run, show
+from metricface.cli import check, data, eval, init, list, run, show
 from metricface.cli.outcome import guarded
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)
 
 app.command("run")(guarded(run.run))
+app.command("init")(guarded(init.init))
 app.command("check")(guarded(check.check))
 app.command("eval")(guarded(eval.evaluate))
 app.command("list")(guarded(list.list_components))
