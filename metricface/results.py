@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,8 @@ class Reading:
         values: name -> figure over all probes.
         rows: by condition or group.
         counts: how many were left out or set apart, by reason.
-        by: what the rows are, "condition" or "group".
+        by: what the rows are, "condition", "group" or "class".
+        confusion: class -> class it was taken for -> photos; {} where nothing is classified.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Reading:
     rows: tuple[Row, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     by: str = "condition"
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,23 @@ class OperatingPoint:
         threshold: accept when the score is at least this.
         rule: for instance "FAR <= 0.001" or "max F1".
         fitted_on: for instance "val, cross-fitted over people".
-        values: what it reaches there, for instance {"tar": 0.962, "far": 0.00098}.
+        values: what it reaches there, for instance {"tar": 0.962, "far": 0.00098}, and a classifier's temperature.
     """
 
     threshold: float
     rule: str
     fitted_on: str
     values: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return {"threshold": 0.4, "rule": ..., "fitted_on": ..., "tar": 0.962, ...}."""
+        return {"threshold": self.threshold, "rule": self.rule, "fitted_on": self.fitted_on, **self.values}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> OperatingPoint:
+        """Return the point that `to_json` described; KeyError where it did not."""
+        values = dict(document)
+        return cls(values.pop("threshold"), values.pop("rule"), values.pop("fitted_on"), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +95,22 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All that one evaluator found. An evaluator with a single reading names it ""."""
+    """All that one evaluator found.
+
+    Args:
+        evaluator: its name.
+        readings: a single one, or headline figures beside the others, are named ""; two of one name are joined, so
+            that a reading can have rows by class and by group.
+        operating_points: what goes into the model file.
+        refusals: what cannot be given.
+        outcomes: column -> one entry per photo or probe; kept in a CSV file of its own and not in `to_json`.
+    """
 
     evaluator: str
     readings: tuple[Reading, ...]
     operating_points: tuple[OperatingPoint, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    outcomes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def metric(self, name: str) -> float:
         """Return a headline figure by name: "rank1" or "cross-source.rank1".
@@ -118,11 +140,10 @@ class Result:
                 target[f"by_{reading.by}"] = {row.name: _figures(row.values) for row in reading.rows}
             if reading.counts:
                 target["counts"] = dict(reading.counts)
+            if reading.confusion:
+                target["confusion"] = {name: dict(row) for name, row in reading.confusion.items()}
         if self.operating_points:
-            document["operating_points"] = [
-                {"threshold": p.threshold, "rule": p.rule, "fitted_on": p.fitted_on, **p.values}
-                for p in self.operating_points
-            ]
+            document["operating_points"] = [point.to_json() for point in self.operating_points]
         if self.refusals:
             document["refusals"] = [{"figure": r.figure, "reason": r.reason} for r in self.refusals]
         return document

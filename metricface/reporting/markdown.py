@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SHOWN = {"rank1": "rank-1 %", "rank5": "rank-5 %", "precision": "precision %", "recall": "recall %", "f1": "F1 %"}
+_SHOWN = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "ece": "ECE",
+    "ece_after_temperature": "ECE after temperature",
+}
 _CONDITIONS = (
     ("run", "run"),
     ("data", "data"),
@@ -29,10 +36,12 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     lines: list[str] = []
     data = report.get("data", {})
     for evaluator, result in report["results"].items():
-        on = f": {data['people']} people, {data['photos']} photos of {_text(data['split'])}" if data else ""
+        on = f": {_counted(data)} of {_text(data['split'])}" if data else ""
         lines += [f"# {_text(evaluator)}{on}", ""]
         for name, reading in _readings(result):
             lines += _reading(name, reading)
+        for point in result.get("operating_points", ()):
+            lines += [_operating_point(point), ""]
         for refusal in result.get("refusals", ()):
             lines.append(f"- not given: {_text(refusal['figure'])}, because {_text(refusal['reason'])}")
         if result.get("refusals"):
@@ -45,29 +54,58 @@ def report_markdown(report: Mapping[str, Any]) -> str:
 
 
 def _readings(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the readings of a result; one without names is the result itself."""
-    named = [(name, value) for name, value in result.items() if isinstance(value, Mapping) and not _is_rows(name)]
-    return named or [("", result)]
+    """Return the readings of a result: the one without a name, which is the result itself, and the named ones."""
+    named = [(name, value) for name, value in result.items() if isinstance(value, Mapping) and not _is_part(name)]
+    return [("", result), *named] if "n" in result or not named else named
 
 
-def _is_rows(name: str) -> bool:
-    return name.startswith("by_") or name == "counts"
+def _is_part(name: str) -> bool:
+    return name.startswith("by_") or name in ("counts", "confusion")
 
 
 def _reading(name: str, reading: Mapping[str, Any]) -> list[str]:
-    """Return one table: a line for all probes, then one per condition or group."""
-    by = next((key for key in reading if key.startswith("by_")), "")
-    rows: dict[str, Mapping[str, Any]] = {"all": reading} if "n" in reading else {}
-    rows.update(reading.get(by, {}))
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row if _is_figure(row, key)))
+    """Return tables: a line for all probes and one per condition or group, and who was taken for whom."""
     lines = [f"## {_text(name)}", ""] if name else []
-    if rows:
-        header = [by.removeprefix("by_") or "over", "n", *(_SHOWN.get(key, f"{key} %") for key in columns)]
-        lines += [_row(header), _row(["---", *["---:"] * (len(header) - 1)])]
-        lines += [_row([label, str(row["n"]), *(_figure(row, key) for key in columns)]) for label, row in rows.items()]
-        lines.append("")
+    first, *others = [key for key in reading if key.startswith("by_")] or ["by_over"]
+    whole: Mapping[str, Any] = {"all": reading} if "n" in reading else {}
+    lines += _table(first, {**whole, **reading.get(first, {})})
+    for by in others:
+        lines += _table(by, reading[by])
+    if "confusion" in reading:
+        taken_for = list(reading["confusion"])
+        cells = [[name, *(str(row[other]) for other in taken_for)] for name, row in reading["confusion"].items()]
+        lines += [*_grid(["photos of", *(f"taken for {other}" for other in taken_for)], cells), ""]
     counts = [f"{_text(key.replace('_', ' '))} {value}" for key, value in reading.get("counts", {}).items()]
     return [*lines, f"Counts: {', '.join(counts)}.", ""] if counts else lines
+
+
+def _table(by: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a table of figures, one line per row; nothing for no rows."""
+    if not rows:
+        return []
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row if _is_figure(row, key)))
+    header = [by.removeprefix("by_"), "n", *(f"{_SHOWN.get(key, key.replace('_', ' '))} %" for key in columns)]
+    cells = [[label, str(row.get("n", 0)), *(_figure(row, key) for key in columns)] for label, row in rows.items()]
+    return [*_grid(header, cells), ""]
+
+
+def _grid(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    return [_row(header), _row(["---", *["---:"] * (len(header) - 1)]), *(_row(row) for row in cells)]
+
+
+def _operating_point(point: Mapping[str, Any]) -> str:
+    reached = ", ".join(
+        f"{key} {value:.4g}" for key, value in point.items() if key not in ("threshold", "rule", "fitted_on")
+    )
+    return (
+        f"In the model file: threshold {point['threshold']:.4g} ({_text(point['rule'])})"
+        f"{', ' * bool(reached)}{reached}, fitted on {_text(point['fitted_on'])}."
+    )
+
+
+def _counted(data: Mapping[str, Any]) -> str:
+    """Return "3 people, 27 photos"; classes where people are unknown."""
+    return ", ".join(f"{data[key]} {key}" for key in ("people", "classes", "photos") if key in data)
 
 
 def _is_figure(row: Mapping[str, Any], key: str) -> bool:

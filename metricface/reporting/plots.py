@@ -38,18 +38,21 @@ def plot_losses(journal: Path, picture: Path) -> bool:
 
 
 def plot_metrics(journal: Path, picture: Path) -> bool:
-    """Draw the rank-1 of every reading over the epochs as a PNG; return False where there is none to draw."""
+    """Draw rank-1 of every reading, and balanced accuracy, over the epochs as a PNG; return False without any."""
     evaluated = [event for event in _events(journal) if event["event"] == "evaluated"]
     curves: dict[str, list[tuple[int, float]]] = {}
     for event in evaluated:
         for evaluator, result in event["results"].items():
+            if "balanced_accuracy" in result:
+                point = (event["epoch"] + 1, 100 * result["balanced_accuracy"])
+                curves.setdefault(f"{evaluator}, balanced accuracy (n = {result['n']})", []).append(point)
             for reading, values in result.items():
                 if isinstance(values, dict) and "rank1" in values:
                     point = (event["epoch"] + 1, 100 * values["rank1"])
-                    curves.setdefault(f"{evaluator}, {reading} (n = {values['n']})", []).append(point)
+                    curves.setdefault(f"{evaluator}, {reading} rank-1 (n = {values['n']})", []).append(point)
     if not curves:
         return False
-    figure, axes = _figure("Rank-1 on the photos evaluated during training", "epoch", "rank-1 (%)")
+    figure, axes = _figure("Figures on the photos evaluated during training", "epoch", "%")
     for (name, points), (line, marker) in zip(curves.items(), cycle(_STYLES), strict=False):
         axes.plot(*zip(*points, strict=True), linestyle=line, marker=marker, label=name)
     axes.set_ylim(0, 102)

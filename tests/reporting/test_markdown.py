@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from metricface.reporting.markdown import report_markdown
-from metricface.results import Reading, Refusal, Result, Row, Value
+from metricface.results import OperatingPoint, Reading, Refusal, Result, Row, Value
 
 FIGURES = {"rank1": Value(0.5, 8, (0.25, 0.8125)), "f1": Value(1 / 3, 8)}
 RESULT = Result(
@@ -66,3 +66,55 @@ def test_an_evaluator_with_a_single_reading_and_groups() -> None:
         "# classification\n\n| group | n | accuracy % |\n| --- | ---: | ---: |\n"
         "| all | 8 | 50.0 |\n| north | 4 | 75.0 |\n"
     )
+
+
+def test_headline_figures_rows_of_two_kinds_a_confusion_matrix_and_an_operating_point() -> None:
+    confusion = {"cat": {"cat": 3, "dog": 1}, "dog": {"cat": 0, "dog": 4}}
+    figures = {"balanced_accuracy": Value(0.875, 8)}
+    rows = (Row("cat", {"recall": Value(0.75, 4)}), Row("dog", {"recall": Value(1.0, 4)}))
+    result = Result(
+        "classification",
+        (
+            Reading("", {"auroc": Value(0.5, 8)}),
+            Reading("threshold-0.5", figures, rows, by="class", confusion=confusion),
+            Reading("threshold-0.5", {}, (Row("north", {}),), {"photos_without_group": 2}, by="group"),
+        ),
+        (OperatingPoint(0.25, "max F1 of 'dog'", "the calibration split, 9 photos", {"temperature": 1.5}),),
+    )
+    data = {"root": "d", "split": "val", "classes": 2, "photos": 8}
+    assert (
+        report_markdown({"results": {"classification": result.to_json()}, "data": data})
+        == """\
+# classification: 2 classes, 8 photos of val
+
+| over | n | AUROC % |
+| --- | ---: | ---: |
+| all | 8 | 50.0 |
+
+## threshold-0.5
+
+| class | n | balanced accuracy % | recall % |
+| --- | ---: | ---: | ---: |
+| all | 8 | 87.5 | - |
+| cat | 4 | - | 75.0 |
+| dog | 4 | - | 100.0 |
+
+| group | n |
+| --- | ---: |
+| north | 0 |
+
+| photos of | taken for cat | taken for dog |
+| --- | ---: | ---: |
+| cat | 3 | 1 |
+| dog | 0 | 4 |
+
+Counts: photos without group 2.
+
+In the model file: threshold 0.25 (max F1 of 'dog'), temperature 1.5, fitted on the calibration split, 9 photos.
+
+## How this was made
+
+- data: root d, split val, classes 2, photos 8
+"""
+    )
+    assert OperatingPoint.from_json(result.to_json()["operating_points"][0]) == result.operating_points[0]

@@ -44,6 +44,13 @@ def test_with_nothing_to_draw_there_is_no_picture(tmp_path: Path) -> None:
     assert not (tmp_path / "picture.png").exists()
 
 
+def test_the_balanced_accuracy_of_a_classifier_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    results = {"classification": {"balanced_accuracy": 0.5, "n": 4, "threshold-0.5": {"balanced_accuracy": 0.4}}}
+    path.write_text(json.dumps({"event": "evaluated", "epoch": 0, "results": results}) + "\n")
+    assert plot_metrics(path, tmp_path / "picture.png")
+
+
 def test_smoothing_is_the_mean_of_ten_steps_on_each_side() -> None:
     values = [float(n * n % 17) for n in range(50)]
     assert _smooth(values)[0] == pytest.approx(sum(values[:11]) / 11)
