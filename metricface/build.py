@@ -63,24 +63,23 @@ class Experiment:
         """Return what a dry run shows: people and photos of each split, and how long training is."""
         splits = {"train": self.train, "val": self.val, "calibration": self.calibration}
         return {
-            **{
-                name: {"people": len(photos.label_names), "photos": len(photos)}
-                for name, photos in splits.items()
-                if photos is not None
-            },
+            **{name: describe_photos(photos) for name, photos in splits.items() if photos is not None},
             "batches_per_epoch": len(self.loader),
             "steps": len(self.loader) * self.recipe.train.epochs,
             "parameters": sum(parameter.numel() for parameter in self.state.model.parameters()),
             "device": str(self.state.device),
         }
 
-    def subject(self, photos: Photos, progress: Progress | None = None) -> ModelSubject:
-        """Return the model as it stands, to be evaluated on `photos`."""
+    def subject(
+        self, photos: Photos, progress: Progress | None = None, *, calibration: Photos | None = None
+    ) -> ModelSubject:
+        """Return the model as it stands, to be evaluated on `photos` with what is fitted on `calibration`."""
         return ModelSubject(
             self.state.evaluated_model,
             photos,
             self.input_spec,
             head=self.state.head,
+            calibration=calibration,
             device=self.state.device,
             workers=worker_count(self.recipe.train.workers, self.state.device),
             progress=progress,
@@ -121,6 +120,13 @@ def distortions(registries: Registries, names: Any = None) -> dict[str, Any]:
     return {name: registry.load(name)() for name in (registry.names() if names is None else names)}
 
 
+def describe_photos(photos: Dataset) -> dict[str, int]:
+    """Return how many people (classes, where people are unknown) and photos there are."""
+    people = {item.identity for item in photos.items if item.identity}
+    counted = {"people": len(people)} if people else {"classes": len(photos.label_names)}
+    return {**counted, "photos": len(photos)}
+
+
 def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
     """Return the recipe's dataset of one split."""
     return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
@@ -129,6 +135,17 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
 def face_model(registries: Registries, backbone: Component, embedding_dim: int | None) -> FaceModel:
     """Return the model of a recipe or of a model file."""
     return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim)
+
+
+def wants_logits(evaluator: Evaluator) -> bool:
+    """Whether an evaluator needs a head besides the model."""
+    return "logits" in getattr(evaluator, "needs", ())
+
+
+def laid_out(model: FaceModel, device: torch.device) -> FaceModel:
+    """Move a model to the device in the memory order that training and evaluation share, for equal roundings."""
+    moved: FaceModel = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -173,13 +190,14 @@ def experiment(
     """
     torch.manual_seed(recipe.run.seed)
     device = choose_device(recipe.train.device)
+    found = _find_splits(recipe, registries)
     evaluators: dict[str, Evaluator] = {
-        spec.name: component(registries, spec, class_names=()) for spec in recipe.evaluators
+        spec.name: component(registries, spec, class_names=found["train"].label_names) for spec in recipe.evaluators
     }
-    splits = _open_splits(recipe, registries, evaluators, console)
+    splits = _open_splits(recipe, found, evaluators, console)
     train = splits["train"]
     model, told = _model(recipe, registries)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = laid_out(model, device)
     loader, sampler = _loader(recipe, registries, train, model.input_spec, device)
     state = _state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
     if precision is None:
@@ -220,15 +238,25 @@ def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]
     return model, told
 
 
-def _open_splits(
-    recipe: Recipe, registries: Registries, evaluators: Mapping[str, Evaluator], console: Console
-) -> dict[str, Photos]:
-    """Find every split, check them against each other and the evaluators, then read the photos."""
-    names = {"train": "train", "val": "val"}
-    if recipe.data.calibration is not None:
-        names["calibration"] = recipe.data.calibration
+def _split_names(recipe: Recipe) -> dict[str, str]:
+    """Return role -> name of every split."""
+    named = {} if recipe.data.calibration is None else {"calibration": recipe.data.calibration}
+    return {"train": "train", "val": "val", **named}
+
+
+def _find_splits(recipe: Recipe, registries: Registries) -> dict[str, Dataset]:
+    """Find every split and check them against each other."""
+    names = _split_names(recipe)
     found = {role: dataset(registries, recipe, split) for role, split in names.items()}
     check_people_apart({names[role]: split for role, split in found.items()})
+    return found
+
+
+def _open_splits(
+    recipe: Recipe, found: Mapping[str, Dataset], evaluators: Mapping[str, Evaluator], console: Console
+) -> dict[str, Photos]:
+    """Check the splits against the evaluators, then read the photos."""
+    names = _split_names(recipe)
     for role in found.keys() - {"train"}:
         for evaluator in evaluators.values():
             evaluator.check(found[role])
@@ -285,9 +313,9 @@ def _state(
         "rank": 0,
         "world_size": 1,
     }
-    head = _on(device, optional(registries, recipe.head, **offered))
+    head = on(device, optional(registries, recipe.head, **offered))
     terms = tuple(
-        LossTerm(spec.name, _on(device, component(registries, spec, **offered)), spec.weight) for spec in recipe.losses
+        LossTerm(spec.name, on(device, component(registries, spec, **offered)), spec.weight) for spec in recipe.losses
     )
     groups = [
         *backbone_groups(model.backbone, scale=recipe.train.backbone_lr, layer_decay=recipe.train.layer_decay),
@@ -318,7 +346,7 @@ def _some_images(photos: Photos, input_spec: InputSpec, batch_size: int) -> torc
     return Collate(input_spec)(samples).images
 
 
-def _on(device: torch.device, part: Any) -> Any:
+def on(device: torch.device, part: Any) -> Any:
     """Move a component that is a torch module to the device."""
     return part.to(device) if isinstance(part, torch.nn.Module) else part
 

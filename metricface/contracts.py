@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from metricface.results import Result
+    from metricface.results import OperatingPoint, Result
 
     Image = npt.NDArray[np.uint8]  # (H, W, 3), RGB
     FloatArray = npt.NDArray[np.float32]
@@ -260,9 +260,16 @@ class Schedule(Protocol):
 
 
 class Subject(Protocol):
-    """A model together with the data that it is evaluated on; results of `embed` and `predict` are cached."""
+    """A model together with the data that it is evaluated on; results of `embed` and `predict` are cached.
+
+    Thresholds and temperatures are never fitted on what is reported: an evaluator takes the model's own
+    `operating_points` (by evaluator; there are some when the model comes from a file and they were fitted on other
+    photos than `dataset`), else it fits on `calibration`, else, with neither, it cross-fits on `dataset`.
+    """
 
     dataset: Dataset
+    calibration: Dataset | None
+    operating_points: Mapping[str, Sequence[OperatingPoint]]
 
     def embed(self, dataset: Dataset) -> EmbeddingSet: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from metricface.contracts import Batch, Dataset, EmbeddingSet, Head, InputSpec, Predictions
 from metricface.errors import EvaluationError
 from metricface.loading import Collate, Progress, Sample, condition_names, start_worker
+from metricface.results import OperatingPoint
 
 
 class ModelSubject:
@@ -25,6 +26,8 @@ class ModelSubject:
         dataset: photos of the model's image size, see `metricface.loading.Photos`.
         input_spec: mean and std.
         head: for `predict`.
+        calibration: photos to fit thresholds and temperatures on, see `metricface.contracts.Subject`.
+        operating_points: by evaluator, the model's own, fitted on other photos than `dataset`.
         device, batch_size, workers: how to compute.
         progress: called with (photos done, photos in all).
     """
@@ -36,12 +39,15 @@ class ModelSubject:
         input_spec: InputSpec,
         *,
         head: Head | None = None,
+        calibration: Dataset | None = None,
+        operating_points: Mapping[str, Sequence[OperatingPoint]] | None = None,
         device: torch.device | None = None,
         batch_size: int = 64,
         workers: int = 0,
         progress: Progress | None = None,
     ) -> None:
-        self.dataset = dataset
+        self.dataset, self.calibration = dataset, calibration
+        self.operating_points = operating_points or {}
         self._model, self._head, self._input_spec = model, head, input_spec
         self._device = device or torch.device("cpu")
         self._batch_size, self._workers, self._progress = batch_size, workers, progress

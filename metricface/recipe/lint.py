@@ -16,6 +16,7 @@ def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
     _head(recipe, losses, problems)
     if recipe.miner is not None and not any(_uses_pairs(loss) for loss in losses):
         problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")
+    _logits(recipe, known, problems)
     _names_once(recipe, problems)
     _select(recipe, known, problems)
 
@@ -27,6 +28,13 @@ def _head(recipe: Recipe, losses: list[Any], problems: Problems) -> None:
             problems.add(("loss", number, "name"), f"{part.name!r} needs the logits of a head: add a [head]")
     if recipe.head is not None and not any(wants_logits):
         problems.add(("head",), 'no loss uses its logits: add a loss such as "cross-entropy", or take the head out')
+
+
+def _logits(recipe: Recipe, known: Registries, problems: Problems) -> None:
+    """An evaluator that judges classes needs a head to give it logits."""
+    for number, part in enumerate(recipe.evaluators):
+        if recipe.head is None and "logits" in getattr(known["evaluator"].load(part.name), "needs", ()):
+            problems.add(("evaluate", number, "name"), f"{part.name!r} needs the logits of a head: add a [head]")
 
 
 def _uses_pairs(loss: Any) -> bool:
