@@ -22,6 +22,9 @@ def evaluate_model(
 ) -> tuple[dict[str, Result], dict[str, Any]]:
     """Return the results of a model's own evaluators, and what was evaluated on.
 
+    The model's own thresholds are used, except on the very photos that they were fitted on: there they are
+    cross-fitted, as in the run's report.
+
     Args:
         path: a model folder or a run folder.
         data: a data root (its val split is used), a split folder, or None for the root that it was trained on.
@@ -34,7 +37,8 @@ def evaluate_model(
     """
     loaded = load_model(path, registries)
     description = loaded.description
-    root = Path(description["data"]["root"]) if data is None else data
+    own = Path(description["data"]["root"])
+    root = own if data is None else data
     split = "val" if (root / "val").is_dir() or data is None else ""
     dataset = build.component(
         registries, stored_component(registries, "dataset", description["data"]), root=root, split=split
@@ -47,16 +51,23 @@ def evaluate_model(
     }
     if not evaluators:
         raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
-    for evaluator in evaluators.values():
+    for name, evaluator in evaluators.items():
+        if build.wants_logits(evaluator) and loaded.head is None:
+            raise ModelError(
+                f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."
+            )
         evaluator.check(dataset)
     photos = Photos(dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
     for notice in photos.notices:
         console.say(notice)
     chosen = build.choose_device(device)
+    fitted_here = description.get("calibration") is None and (root / split).resolve() == (own / "val").resolve()
     subject = ModelSubject(
-        loaded.model.to(chosen),
+        build.laid_out(loaded.model, chosen),
         photos,
         loaded.input_spec,
+        head=build.on(chosen, loaded.head),
+        operating_points={} if fitted_here else loaded.operating_points,
         device=chosen,
         workers=build.worker_count("auto", chosen),
         progress=console.progress("evaluating"),
@@ -64,6 +75,5 @@ def evaluate_model(
     return {name: evaluator(subject) for name, evaluator in evaluators.items()}, {
         "root": str(root),
         "split": split or root.name,
-        "people": len(dataset.label_names),
-        "photos": len(photos),
+        **build.describe_photos(photos),
     }

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from metricface import __version__, build
-from metricface.contracts import KINDS, InputSpec
+from metricface.contracts import KINDS, Head, InputSpec
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
 from metricface.model import FaceModel
-from metricface.model_folder import FORMAT, not_readable, read_model
+from metricface.model_folder import FORMAT, WEIGHTS, ModelFolder, not_readable, read_model, read_weights
 from metricface.recipe.schema import Component
 from metricface.recipe.signature import arguments_model, validated
 from metricface.registry import Registries
+from metricface.results import OperatingPoint, Result
+
+_HEAD = "head.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class LoadedModel:
         crop: central share of each side that is kept before resizing.
         description: the whole of model.json.
         folder: where it was read.
+        head: embeddings to logits, in evaluation mode; None where no evaluator of the recipe needed it.
+        operating_points: by evaluator, what was fitted when the model was made.
     """
 
     model: FaceModel
@@ -41,23 +48,24 @@ class LoadedModel:
     crop: float
     description: dict[str, Any]
     folder: Path
+    head: Head | None = None
+    operating_points: Mapping[str, Sequence[OperatingPoint]] = field(default_factory=dict)
 
 
-def save_model(folder: Path, experiment: build.Experiment, trained: dict[str, Any]) -> str:
+def save_model(
+    folder: Path, experiment: build.Experiment, trained: dict[str, Any], results: Mapping[str, Result]
+) -> str:
     """Write the evaluated model of an experiment; return the sha256 of its weights.
 
     Args:
         folder: made if missing.
         experiment: the weights are those of its state as it stands.
         trained: what the report says of the weights (epoch, EMA, selection), kept for the reader.
+        results: of the evaluators; their operating points are kept.
     """
     recipe, spec = experiment.recipe, experiment.input_spec
-    weights = save(
-        {name: tensor.contiguous().cpu() for name, tensor in experiment.state.evaluated_model.state_dict().items()}
-    )
-    digest = hashlib.sha256(weights).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "model.safetensors", lambda file: file.write(weights))
+    digest = _save_weights(folder / WEIGHTS, experiment.state.evaluated_model)
     write_json(
         folder / "model.json",
         {
@@ -75,7 +83,12 @@ def save_model(folder: Path, experiment: build.Experiment, trained: dict[str, An
             },
             "labels": list(experiment.train.label_names),
             "evaluate": [_reference(part) for part in recipe.evaluators],
+            "head": _save_head(folder, experiment),
+            "operating_points": {
+                name: [point.to_json() for point in result.operating_points] for name, result in results.items()
+            },
             "data": {**_reference(recipe.dataset), "root": str(recipe.data.root)},
+            "calibration": recipe.data.calibration,
             "trained": trained,
             "sha256": digest,
         },
@@ -95,16 +108,17 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     try:
         transform, reference, dim = (description[key] for key in ("transform", "backbone", "embedding_dim"))
         input_spec = InputSpec(tuple(transform["mean"]), tuple(transform["std"]), transform["image_size"])
-        crop = transform["crop"]
+        crop = transform.get("crop", 1.0)  # model files of before there was a crop
+        points = {
+            name: [OperatingPoint.from_json(point) for point in stored]
+            for name, stored in description.get("operating_points", {}).items()
+        }
     except (KeyError, TypeError) as error:
         raise not_readable(found.path, error) from error
     model = build.face_model(registries, _untrained(registries, reference), dim)
-    try:
-        model.load_state_dict(found.weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{found.path}: the weights do not fit {reference['name']} ({reason}).") from error
-    return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, found.path)
+    _fill(model, found.weights, found.path, reference["name"])
+    head = _load_head(found, registries, model.embedding_dim)
+    return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, found.path, head, points)
 
 
 def stored_component(registries: Registries, kind: str, reference: Mapping[str, Any]) -> Component:
@@ -125,6 +139,51 @@ def stored_component(registries: Registries, kind: str, reference: Mapping[str, 
             f"{entry.distribution} {entry.version} ({first['msg']}); it was made with {reference['version']}."
         ) from error
     return Component(kind, name, arguments, entry.distribution, entry.version)
+
+
+def _save_head(folder: Path, experiment: build.Experiment) -> dict[str, Any] | None:
+    """Write the head's weights if an evaluator of the recipe needs logits; return what model.json says of it."""
+    recipe, head = experiment.recipe, experiment.state.head
+    if recipe.head is None or not any(map(build.wants_logits, experiment.evaluators.values())):
+        return None
+    labels = [item.label for item in experiment.train.items]
+    counts = [labels.count(label) for label in range(len(experiment.train.label_names))]
+    digest = _save_weights(folder / _HEAD, head) if isinstance(head, nn.Module) else None
+    return {**_reference(recipe.head), "class_counts": counts, "sha256": digest}
+
+
+def _load_head(found: ModelFolder, registries: Registries, embedding_dim: int) -> Head | None:
+    """Return the head of a model folder, None where it keeps none."""
+    reference = found.description.get("head")
+    if reference is None:
+        return None
+    head: Head = build.component(
+        registries,
+        stored_component(registries, "head", reference),
+        embedding_dim=embedding_dim,
+        num_classes=len(found.description["labels"]),
+        class_counts=np.array(reference["class_counts"], np.int64),
+        rank=0,
+        world_size=1,
+    )
+    if isinstance(head, nn.Module):
+        _fill(head.eval(), read_weights(found.path / _HEAD, reference["sha256"]), found.path, reference["name"])
+    return head
+
+
+def _save_weights(path: Path, module: nn.Module) -> str:
+    """Write a module's tensors; return the sha256 of the file."""
+    weights = save({name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()})
+    write_atomically(path, lambda file: file.write(weights))
+    return hashlib.sha256(weights).hexdigest()
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], folder: Path, name: str) -> None:
+    """Put weights into a module, refusing those of another shape."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{folder}: the weights do not fit {name} ({str(error).splitlines()[0]}).") from error
 
 
 def _untrained(registries: Registries, reference: Mapping[str, Any]) -> Component:

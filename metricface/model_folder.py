@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from metricface.errors import ModelError
 
 FORMAT = 1
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +68,27 @@ def read_model(path: Path) -> ModelFolder:
     folder = find_model(path)
     try:
         description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        data = (folder / "model.safetensors").read_bytes()
         version, digest, _ = description["format"], description["sha256"], description["backbone"]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise not_readable(folder, error) from error
     if version != FORMAT:
         raise ModelError(f"{folder}: model format {version}, this MetricFace reads {FORMAT}. Update metricface.")
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise ModelError(f"{folder}: model.safetensors is not the file that model.json describes. Copy both again.")
+    return ModelFolder(folder, description, read_weights(folder / WEIGHTS, digest))
+
+
+def read_weights(path: Path, digest: str) -> dict[str, Tensor]:
+    """Read the tensors of one file of a model folder.
+
+    Raises:
+        ModelError: missing, damaged, or not the file with that sha256.
+    """
     try:
-        return ModelFolder(folder, description, load(data))
-    except SafetensorError as error:
-        raise not_readable(folder, error) from error
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ModelError(f"{path.parent}: {path.name} is not the file that model.json describes. Copy both again.")
+        return load(data)
+    except (OSError, SafetensorError) as error:
+        raise not_readable(path.parent, error) from error
 
 
 def not_readable(folder: Path, error: Exception) -> ModelError:

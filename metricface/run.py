@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from metricface import __version__, build
-from metricface.contracts import Dataset
 from metricface.files import write_json, write_text
 from metricface.loading import Photos
 from metricface.model_file import save_model
 from metricface.recipe.schema import Recipe
 from metricface.registry import Registries
+from metricface.reporting.classification_plots import plot_classification
 from metricface.reporting.markdown import report_markdown
 from metricface.reporting.plots import plot_losses, plot_metrics
 from metricface.results import Result
@@ -108,9 +108,11 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
     )
 
 
-def _evaluate(experiment: build.Experiment, photos: Photos, console: build.Console) -> dict[str, Result]:
-    """Run every evaluator of the recipe on one split."""
-    subject = experiment.subject(photos, console.progress("evaluating"))
+def _evaluate(
+    experiment: build.Experiment, photos: Photos, console: build.Console, calibration: Photos | None = None
+) -> dict[str, Result]:
+    """Run every evaluator of the recipe on one split, with what is fitted on another."""
+    subject = experiment.subject(photos, console.progress("evaluating"), calibration=calibration)
     return {name: evaluator(subject) for name, evaluator in experiment.evaluators.items()}
 
 
@@ -136,14 +138,14 @@ def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console
     console.say(training)
     chosen, selection = _choose_epoch(experiment, plan)
     trained = {"epoch": chosen + 1, "ema": experiment.state.ema is not None, "selection": selection}
-    results = _evaluate(experiment, experiment.val, console)
-    digest = save_model(folder.path / "model", experiment, trained)
+    results = _evaluate(experiment, experiment.val, console, experiment.calibration)
+    digest = save_model(folder.path / "model", experiment, trained, results)
     recipe, record = experiment.recipe, folder.record()
     report = {
         "metricface": __version__,
         "run": {"name": recipe.run.name, "seed": recipe.run.seed, "started": record.get("started"), "finished": now()},
         "recipe_digest": recipe.digest,
-        "data": describe_data(experiment.val, str(recipe.data.root), "val"),
+        "data": {"root": str(recipe.data.root), "split": "val", **build.describe_photos(experiment.val)},
         "model": {"sha256": digest, **trained},
         "training": training,
         "selection": selection,
@@ -157,6 +159,8 @@ def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console
     write_text(folder.path / "report.md", report_markdown(report))
     plot_losses(folder.path / "metrics.jsonl", folder.path / "losses.png")
     plot_metrics(folder.path / "metrics.jsonl", folder.path / "metrics.png")
+    for result in results.values():
+        plot_classification(result.outcomes, experiment.val.label_names, folder.path)
     return report
 
 
@@ -184,12 +188,6 @@ def _choose_epoch(experiment: build.Experiment, plan: Plan) -> tuple[int, str]:
     else:
         where = "on val itself, so the figures here are optimistic (name another split as data.calibration)"
     return best.epoch, f"epoch {best.epoch + 1} of {plan.epochs}, the best {metric} ({best.value:.4f}) {where}"
-
-
-def describe_data(photos: Dataset, root: str, split: str) -> dict[str, Any]:
-    """Return what a report says of the data: root, split, people and photos."""
-    people = {item.identity or item.label for item in photos.items}
-    return {"root": root, "split": split, "people": len(people), "photos": len(photos)}
 
 
 def device_name(device: torch.device) -> str:
