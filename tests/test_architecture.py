@@ -40,6 +40,7 @@ LEVELS = {
     "run_folder": 6,
     "evaluate": 6.5,  # reads model files
     "run": 6.5,
+    "deploy": 6.5,
     "cli": 7,
     "__main__": 8,
 }

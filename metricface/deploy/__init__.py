@@ -1,0 +1,1 @@
+"""Using trained models on photos that nobody has labelled."""
