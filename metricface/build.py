@@ -132,9 +132,9 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
     return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
 
 
-def face_model(registries: Registries, backbone: Component, embedding_dim: int | None) -> FaceModel:
+def face_model(registries: Registries, backbone: Component, embedding_dim: int | None, *, mirror: bool) -> FaceModel:
     """Return the model of a recipe or of a model file."""
-    return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim)
+    return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim, mirror=mirror)
 
 
 def wants_logits(evaluator: Evaluator) -> bool:
@@ -223,7 +223,8 @@ def experiment(
 def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
     """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
     embedding, frozen = recipe.embedding, recipe.train.frozen_stages
-    model = face_model(registries, recipe.backbone, None if embedding is None else embedding.dim)
+    dim, mirror = (None, False) if embedding is None else (embedding.dim, embedding.mirror)
+    model = face_model(registries, recipe.backbone, dim, mirror=mirror)
     told = list(getattr(model.backbone, "notices", ()))
     if embedding is not None and embedding.weights is not None:
         told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))

@@ -20,16 +20,20 @@ class FaceModel(nn.Module):
         backbone: (B, 3, H, W) -> features (B, F), with `feature_dim` and `input_spec`.
         embedding_dim: D of the embedding layer (linear without bias, then batch normalisation: the "E" option of
             ArcFace without dropout); None leaves the features as they are, and D = F.
+        mirror: in evaluation mode, the embedding of a photo is the mean of its own and of its mirror image's, at twice
+            the time. A face and its mirror image are the same person; training sees both through a flip.
 
     Source:
-        arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out.
+        arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out. The authors'
+        code adds the mirror image's embedding likewise (eval/verification.py); the mean keeps the norm.
     """
 
-    def __init__(self, backbone: Backbone, embedding_dim: int | None = None) -> None:
+    def __init__(self, backbone: Backbone, embedding_dim: int | None = None, *, mirror: bool = False) -> None:
         super().__init__()
         self.backbone = cast(nn.Module, backbone)
         self.input_spec: InputSpec = backbone.input_spec
         self.embedding_dim = embedding_dim or backbone.feature_dim
+        self.mirror = mirror
         self.embedding: nn.Module = nn.Identity()
         if embedding_dim is not None:
             self.embedding = nn.Sequential(
@@ -77,6 +81,8 @@ class FaceModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float32, normalised with `input_spec` -> embeddings (B, D), not normalised."""
         embeddings: Tensor = self.embedding(self.backbone(images))
+        if self.mirror and not self.training:
+            embeddings = (embeddings + self.embedding(self.backbone(images.flip(-1)))) / 2
         return embeddings
 
 

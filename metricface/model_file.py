@@ -73,6 +73,7 @@ def save_model(
             "metricface": __version__,
             "backbone": _reference(recipe.backbone),
             "embedding_dim": recipe.embedding and recipe.embedding.dim,
+            "mirror": recipe.embedding is not None and recipe.embedding.mirror,
             "transform": {
                 "crop": recipe.data.crop,
                 "image_size": recipe.data.image_size,
@@ -115,7 +116,9 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
         }
     except (KeyError, TypeError) as error:
         raise not_readable(found.path, error) from error
-    model = build.face_model(registries, _untrained(registries, reference), dim)
+    model = build.face_model(
+        registries, _untrained(registries, reference), dim, mirror=bool(description.get("mirror", False))
+    )
     _fill(model, found.weights, found.path, reference["name"])
     head = _load_head(found, registries, model.embedding_dim)
     return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, found.path, head, points)

@@ -5,8 +5,9 @@ import re
 
 import pytest
 import torch
-from fakes import StagedBackbone, TinyBackbone
+from fakes import SPEC, StagedBackbone, TinyBackbone
 from timm.utils.model_ema import ModelEmaV3
+from torch import nn
 
 from metricface.errors import PluginError, RecipeError
 from metricface.model import FaceModel
@@ -93,3 +94,17 @@ def test_a_plugin_that_names_what_it_lacks_is_told() -> None:
         "StagedBackbone.parameter_stages: no parameters of the backbone: stem.0.scale. "
         "Give the names of named_parameters()."
     )
+
+
+def test_a_mirrored_model_gives_a_photo_and_its_mirror_image_one_embedding() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 6))
+    network.feature_dim, network.input_spec = 6, SPEC
+    plain, mirrored = FaceModel(network, 5).eval(), FaceModel(network, 5, mirror=True).eval()
+    mirrored.load_state_dict(plain.state_dict())
+    images = torch.randn(3, 3, 8, 8)
+    expected = (plain(images) + plain(images.flip(-1))) / 2
+    assert torch.allclose(mirrored(images), expected, atol=1e-6)
+    assert torch.allclose(mirrored(images), mirrored(images.flip(-1)), atol=1e-6)
+    assert not torch.allclose(plain(images), plain(images.flip(-1)), atol=1e-3)
+    assert torch.equal(mirrored.train()(images), plain.train()(images))

@@ -58,10 +58,12 @@ class EmbeddingSection(Section):
 
     Args:
         dim: the embedding's length.
+        mirror: evaluate with the mean of a photo's and its mirror image's embedding, at twice the time.
         weights: run folder or model folder of one's own whose embedding layer is trained further; new when absent.
     """
 
     dim: Annotated[int, Field(gt=0)]
+    mirror: bool = False
     weights: Path | None = None
 
 

@@ -93,14 +93,17 @@ def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, t
         assert json.loads(done.stdout) == report
 
 
-def test_eval_crops_as_training_did(recipe: Path, tree: Path) -> None:
-    shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6")
+def test_eval_crops_and_mirrors_as_the_recipe_says(recipe: Path, tree: Path) -> None:
+    shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", "--set", "embedding.mirror=true")
     done = metricface("run", recipe, *shortened, "--out", "run", "--json")
     results = json.loads(done.stdout)["results"]
     assert json.loads(metricface("eval", "run", "--json").stdout) == results
     model = Path("run/model/model.json")
-    model.write_text(model.read_text().replace('"crop": 0.6', '"crop": 1.0'))
-    assert json.loads(metricface("eval", "run", "--json").stdout) != results
+    description = model.read_text()
+    for stored, changed in (('"crop": 0.6', '"crop": 1.0'), ('"mirror": true', '"mirror": false')):
+        assert stored in description
+        model.write_text(description.replace(stored, changed))
+        assert json.loads(metricface("eval", "run", "--json").stdout) != results
 
 
 def test_a_model_whose_weights_were_changed_is_refused(finished: Path, tmp_path: Path) -> None:
