@@ -192,7 +192,10 @@ class Head(Protocol):
 
 
 class Loss(Protocol):
-    """LossInput -> scalar. `consumes` tells lint whether it needs a head."""
+    """LossInput -> scalar. `consumes` tells lint whether it needs a head.
+
+    A loss on embeddings that does not look at a miner's pairs says so too: `uses_pairs: ClassVar[bool] = False`.
+    """
 
     consumes: ClassVar[Literal["logits", "embeddings"]]
 

@@ -25,7 +25,7 @@ LEVELS = {
     "functional": 1,
     "metrics": 1,
     **dict.fromkeys(("backbones", "heads", "losses", "samplers", "datasets", "transforms", "distortions"), 2),
-    **dict.fromkeys(("optimizers", "schedules"), 2),
+    **dict.fromkeys(("miners", "optimizers", "schedules"), 2),
     "recipe": 3,
     "loading": 3,
     "inference": 3.5,  # embeds what loading loads

@@ -33,3 +33,21 @@ def add_angular_margin(cosine: Tensor, targets: Tensor, margin: float) -> Tensor
     added = target * math.cos(margin) - sine * math.sin(margin)
     beyond = target - margin * math.sin(margin)
     return cosine.scatter(1, columns, torch.where(target >= -math.cos(margin), added, beyond))
+
+
+def add_cosine_margin(cosine: Tensor, targets: Tensor, margin: float) -> Tensor:
+    """Replace the target's cos(theta) by cos(theta) - margin.
+
+    Args:
+        cosine: (B, C), float32.
+        targets: (B,) int64, column of each row's class.
+        margin: a difference of cosines, at least 0.
+
+    Returns:
+        (B, C): a new tensor that differs from `cosine` in the target columns only.
+
+    Source:
+        CosFace, arXiv 1801.09414 eq. 4.
+    """
+    columns = targets[:, None]  # (B, 1)
+    return cosine.scatter(1, columns, cosine.gather(1, columns) - margin)

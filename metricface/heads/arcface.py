@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from metricface.contracts import HeadOutput
-from metricface.functional.labels import check_labels
 from metricface.functional.margins import add_angular_margin
-from metricface.functional.similarity import cosine
+from metricface.functional.prototypes import margin_logits, new_prototypes
 
 
 class ArcFace(nn.Module):
@@ -44,8 +42,7 @@ class ArcFace(nn.Module):
         super().__init__()
         self.scale = scale
         self.margin = margin
-        self.prototypes = nn.Parameter(torch.empty(num_classes, embedding_dim, dtype=torch.float32))  # (C, D)
-        nn.init.normal_(self.prototypes, std=0.01)
+        self.prototypes = new_prototypes(num_classes, embedding_dim)  # (C, D)
 
     def forward(self, embeddings: Tensor, labels: Tensor | None = None) -> HeadOutput:
         """Embeddings (B, D), labels (B,) -> logits (B, C) float32; without labels there is no margin.
@@ -53,9 +50,7 @@ class ArcFace(nn.Module):
         Raises:
             TrainingError: a label is none of the classes.
         """
-        with torch.autocast(embeddings.device.type, enabled=False):
-            cosines = cosine(embeddings.float(), self.prototypes)  # (B, D) with (C, D) -> (B, C)
-        if labels is not None:
-            check_labels(labels, len(self.prototypes))
-            cosines = add_angular_margin(cosines, labels, self.margin)
-        return HeadOutput(self.scale * cosines, labels)
+        logits = margin_logits(
+            embeddings, self.prototypes, labels, add_angular_margin, scale=self.scale, margin=self.margin
+        )
+        return HeadOutput(logits, labels)

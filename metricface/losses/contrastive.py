@@ -1,4 +1,4 @@
-"""Contrastive loss on cosine similarity; the only place that uses pytorch-metric-learning's losses."""
+"""Contrastive loss on cosine similarity."""
 
 from __future__ import annotations
 

@@ -20,3 +20,8 @@ def test_a_label_without_a_class_is_refused_by_name(label):
 def test_labels_of_the_classes_and_an_empty_batch_pass():
     check_labels(torch.tensor([0, 3]), num_classes=4)
     check_labels(torch.empty(0, dtype=torch.int64), num_classes=4)
+
+
+def test_the_component_is_named():
+    with pytest.raises(TrainingError, match=r"^loss arcface: label 4 .* Build the loss arcface with the num_classes"):
+        check_labels(torch.tensor([4]), num_classes=4, where="loss arcface")

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricface.functional.margins import add_angular_margin
+from metricface.functional.margins import add_angular_margin, add_cosine_margin
 
 
 def by_arccos(cosine: float, margin: float) -> float:
@@ -31,11 +31,18 @@ def test_the_target_falls_with_the_angle_everywhere(margin):
     assert (added <= cosine[:, 0] + 1e-12).all()
 
 
-def test_other_columns_and_the_input_stay_as_they_are():
+@given(st.floats(-1, 1), st.floats(0, 1))
+def test_the_cosine_margin_is_taken_off_the_target(cosine, margin):
+    added = add_cosine_margin(torch.tensor([[cosine, cosine]], dtype=torch.float64), torch.tensor([1]), margin)
+    assert added.tolist() == [[cosine, cosine - margin]]
+
+
+@pytest.mark.parametrize("add_margin", [add_angular_margin, add_cosine_margin])
+def test_other_columns_and_the_input_stay_as_they_are(add_margin):
     torch.manual_seed(0)
     cosine = torch.rand(4, 3) * 2 - 1
     before = cosine.clone()
-    added = add_angular_margin(cosine, torch.tensor([2, 0, 1, 1]), 0.5)
+    added = add_margin(cosine, torch.tensor([2, 0, 1, 1]), 0.5)
     changed = (added != before).nonzero().tolist()
     assert changed == [[0, 2], [1, 0], [2, 1], [3, 1]]
     assert torch.equal(cosine, before)

@@ -53,6 +53,11 @@ class Pairs(Part):
     def __init__(self, *, margin: float, mode: Literal["hard", "easy"] = "hard") -> None: ...
 
 
+class Alone(Part):
+    consumes = "embeddings"
+    uses_pairs = False
+
+
 class Order(Part):
     def __init__(self, *, labels: list[int], batch_size: int, views: int = 2, drop: bool = False) -> None: ...
     def __len__(self) -> int: ...
@@ -80,7 +85,7 @@ NAMES = {
     "dataset": {"folder": "Folder"},
     "backbone": {"net": "Net"},
     "head": {"arc": "Arc"},
-    "loss": {"softmax": "Softmax", "pairs": "Pairs", "broken": "Nowhere"},
+    "loss": {"softmax": "Softmax", "pairs": "Pairs", "alone": "Alone", "broken": "Nowhere"},
     "miner": {"all": "Part"},
     "sampler": {"order": "Order"},
     "transform": {"spoil": "Spoil"},
@@ -172,7 +177,7 @@ def test_all_mistakes_come_at_once_with_line_and_suggestion(tmp_path: Path) -> N
     text = changed("margin = 0.4", "margn = 0.4").replace('"softmax"', '"softmx"').replace("epochs = 3", "epochs = 0")
     assert problems(tmp_path, text) == [
         'r.toml:19  head.margn  unknown key. Did you mean "margin"? Parameters: scale, margin',
-        "r.toml:22  loss.name  unknown loss 'softmx'. Did you mean \"softmax\"? There are: broken, pairs, softmax. "
+        "r.toml:22  loss.name  unknown loss 'softmx'. Did you mean \"softmax\"? There are: alone, broken, pairs, softmax. "
         "If you just added it, run pip install -e . again.",
         "r.toml:37  train.epochs  must be greater than 0 (got 0)",
     ]
@@ -218,6 +223,10 @@ MISTAKES = {
     "idle head": (changed('[[loss]]\nname = "softmax"\n', ""), "r.toml:17  head  no loss uses its logits"),
     "idle miner": (
         changed('[[loss]]\nname = "pairs"\nmargin = 0.2\nweight = 0.5', '[miner]\nname = "all"'),
+        "miner  no loss of this recipe looks at pairs",
+    ),
+    "miner beside a loss that ignores pairs": (
+        changed('[[loss]]\nname = "pairs"\nmargin = 0.2', '[miner]\nname = "all"\n[[loss]]\nname = "alone"'),
         "miner  no loss of this recipe looks at pairs",
     ),
     "twice": (changed('name = "softmax"', 'name = "pairs"\nmargin = 1'), "'pairs' stands there twice"),

@@ -1,0 +1,1 @@
+"""Miners: which pairs or triplets of a batch the pair losses see."""
