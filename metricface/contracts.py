@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     IntArray = npt.NDArray[np.int64]
 
 CLEAN = "clean"
+ROLE, GALLERY, PROBE = "role", "gallery", "probe"  # of a photo, in Item.attributes; none is given by most datasets
 
 Need = Literal["embeddings", "logits", "images"]
 
@@ -40,7 +41,7 @@ class Item:
         severity: 1-5 when known, 0 for clean or unknown.
         source: a key of the clean photo that this one shows (its own key when it is clean), "" when unknown.
         identity: the person, when known; people must not stand in two splits.
-        attributes: anything else, for instance {"role": "gallery"}.
+        attributes: anything else, for instance {ROLE: GALLERY}.
     """
 
     path: Path

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metricface import build
+from metricface.contracts import Dataset, Evaluator
+from metricface.data.roles import GalleryAndProbes
 from metricface.errors import ModelError
 from metricface.inference import ModelSubject
 from metricface.loading import Photos
-from metricface.model_file import load_model, stored_component
+from metricface.model_file import LoadedModel, load_model, stored_component
+from metricface.recipe.schema import Component
 from metricface.registry import Registries
 from metricface.results import Result
 
+IDENTIFICATION = "identification"
+
 _CACHE = 2 * 2**30
+_PLAIN: Mapping[str, Any] = {"name": IDENTIFICATION, "arguments": {}, "version": ""}  # for a model without one
 
 
 def evaluate_model(
-    path: Path, data: Path | None, registries: Registries, console: build.Console, *, device: str = "auto"
+    path: Path,
+    data: Path | None,
+    registries: Registries,
+    console: build.Console,
+    *,
+    gallery_and_probes: tuple[Path, Path] | None = None,
+    device: str = "auto",
 ) -> tuple[dict[str, Result], dict[str, Any]]:
     """Return the results of a model's own evaluators, and what was evaluated on.
 
@@ -30,6 +43,8 @@ def evaluate_model(
         data: a data root (its val split is used), a split folder, or None for the root that it was trained on.
         registries: kind -> registry.
         console: told of notices and progress.
+        gallery_and_probes: two folders of people's folders to identify with instead of `data`, whatever evaluators
+            the model has.
         device: as `train.device`.
 
     Raises:
@@ -37,43 +52,78 @@ def evaluate_model(
     """
     loaded = load_model(path, registries)
     description = loaded.description
-    own = Path(description["data"]["root"])
-    root = own if data is None else data
-    split = "val" if (root / "val").is_dir() or data is None else ""
-    dataset = build.component(
-        registries, stored_component(registries, "dataset", description["data"]), root=root, split=split
-    )
-    evaluators: Mapping[str, Any] = {
-        reference["name"]: build.component(
-            registries, stored_component(registries, "evaluator", reference), class_names=tuple(description["labels"])
-        )
-        for reference in description["evaluate"]
-    }
-    if not evaluators:
-        raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
-    for name, evaluator in evaluators.items():
-        if build.wants_logits(evaluator) and loaded.head is None:
-            raise ModelError(
-                f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."
-            )
-        evaluator.check(dataset)
-    photos = Photos(dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
+    if gallery_and_probes is None:
+        asked = _stored_data(description, data, registries)
+    else:
+        asked = _gallery_and_probes(description, *gallery_and_probes, registries)
+    evaluators = _evaluators(loaded, asked.evaluators, registries)
+    for evaluator in evaluators.values():
+        evaluator.check(asked.dataset)
+    photos = Photos(asked.dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
     for notice in photos.notices:
         console.say(notice)
     chosen = build.choose_device(device)
-    fitted_here = description.get("calibration") is None and (root / split).resolve() == (own / "val").resolve()
     subject = ModelSubject(
         build.laid_out(loaded.model, chosen),
         photos,
         loaded.input_spec,
         head=build.on(chosen, loaded.head),
-        operating_points={} if fitted_here else loaded.operating_points,
+        operating_points={} if asked.fitted_here else loaded.operating_points,
         device=chosen,
         workers=build.worker_count("auto", chosen),
         progress=console.progress("evaluating"),
     )
-    return {name: evaluator(subject) for name, evaluator in evaluators.items()}, {
-        "root": str(root),
-        "split": split or root.name,
-        **build.describe_photos(photos),
-    }
+    results = {name: evaluator(subject) for name, evaluator in evaluators.items()}
+    return results, {**asked.named, **build.describe_photos(photos)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What to evaluate on, and with which evaluators of a model file.
+
+    `named` is what a report says of the data; `fitted_here` whether the model's thresholds were fitted on it.
+    """
+
+    dataset: Dataset
+    evaluators: Sequence[Mapping[str, Any]]
+    named: Mapping[str, str]
+    fitted_here: bool
+
+
+def _stored_data(description: Mapping[str, Any], data: Path | None, registries: Registries) -> _Asked:
+    """Return the dataset that a model file names, on its own root or another, with the model's own evaluators."""
+    own = Path(description["data"]["root"])
+    root = own if data is None else data
+    split = "val" if (root / "val").is_dir() or data is None else ""
+    stored = stored_component(registries, "dataset", description["data"])
+    dataset = build.component(registries, stored, root=root, split=split)
+    fitted_here = description.get("calibration") is None and (root / split).resolve() == (own / "val").resolve()
+    return _Asked(dataset, description["evaluate"], {"root": str(root), "split": split or root.name}, fitted_here)
+
+
+def _gallery_and_probes(description: Mapping[str, Any], gallery: Path, probes: Path, registries: Registries) -> _Asked:
+    """Return two folders of people's folders as one dataset, to be identified as the model's recipe says or plainly."""
+    folders = Component("dataset", "identity-folder")
+    parts = [build.component(registries, folders, root=root, split="") for root in (gallery, probes)]
+    named = {"root": f"gallery {gallery}, probes {probes}", "split": f"gallery {gallery.name}, probes {probes.name}"}
+    evaluators = [part for part in description["evaluate"] if part["name"] == IDENTIFICATION] or [_PLAIN]
+    return _Asked(GalleryAndProbes(*parts), evaluators, named, fitted_here=False)
+
+
+def _evaluators(
+    loaded: LoadedModel, references: Sequence[Mapping[str, Any]], registries: Registries
+) -> dict[str, Evaluator]:
+    """Return the evaluators by name, or refuse a model that has none or lacks what one needs."""
+    if not references:
+        raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
+    class_names = tuple(loaded.description["labels"])
+    found: dict[str, Evaluator] = {}
+    for reference in references:
+        name = reference["name"]
+        stored = stored_component(registries, "evaluator", reference)
+        found[name] = build.component(registries, stored, class_names=class_names)
+        if build.wants_logits(found[name]) and loaded.head is None:
+            raise ModelError(
+                f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."
+            )
+    return found

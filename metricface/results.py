@@ -9,6 +9,8 @@ from typing import Any
 
 from metricface.errors import EvaluationError
 
+Outcomes = Mapping[str, Sequence[str] | Sequence[int] | Sequence[float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -46,7 +48,7 @@ class Reading:
         values: name -> figure over all probes.
         rows: by condition or group.
         counts: how many were left out or set apart, by reason.
-        by: what the rows are, "condition", "group" or "class".
+        by: what the rows are, "condition", "group", "class", or "similarity": rows of cosines and not of fractions.
         confusion: class -> class it was taken for -> photos; {} where nothing is classified.
     """
 
@@ -103,14 +105,21 @@ class Result:
             that a reading can have rows by class and by group.
         operating_points: what goes into the model file.
         refusals: what cannot be given.
-        outcomes: column -> one entry per photo or probe; kept in a CSV file of its own and not in `to_json`.
+        outcomes: what became of every probe or photo, column -> one value per row, so that two models can be compared
+            on the same ones; {} where there is nothing to compare. Goes into a CSV file of its own, not into JSON.
     """
 
     evaluator: str
     readings: tuple[Reading, ...]
     operating_points: tuple[OperatingPoint, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    outcomes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    outcomes: Outcomes = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {column: len(values) for column, values in self.outcomes.items()}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{column} {length}" for column, length in lengths.items())
+            raise EvaluationError(f"{self.evaluator}: its columns of outcomes are not of one length ({listed}).")
 
     def metric(self, name: str) -> float:
         """Return a headline figure by name: "rank1" or "cross-source.rank1".

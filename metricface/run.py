@@ -15,6 +15,7 @@ from metricface import __version__, build
 from metricface.files import write_json, write_text
 from metricface.loading import Photos
 from metricface.model_file import save_model
+from metricface.outcomes import write_outcomes
 from metricface.recipe.schema import Recipe
 from metricface.registry import Registries
 from metricface.reporting.classification_plots import plot_classification
@@ -139,6 +140,7 @@ def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console
     chosen, selection = _choose_epoch(experiment, plan)
     trained = {"epoch": chosen + 1, "ema": experiment.state.ema is not None, "selection": selection}
     results = _evaluate(experiment, experiment.val, console, experiment.calibration)
+    write_outcomes(folder.path, results)
     digest = save_model(folder.path / "model", experiment, trained, results)
     recipe, record = experiment.recipe, folder.record()
     report = {

@@ -20,6 +20,7 @@ LEVELS = {
     "registry": 1,
     "images": 1,
     "tables": 1,
+    "outcomes": 1,  # writes what results hold
     "model": 1,
     "model_folder": 1,
     "functional": 1,

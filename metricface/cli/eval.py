@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from metricface.errors import UsageError
+
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)],
@@ -17,17 +19,48 @@ def evaluate(
             help="A data root (its val split is used) or a split folder. Default: the data it was trained on."
         ),
     ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(help="People's folders whose clean photos make the gallery. Needs --probe.", show_default=False),
+    ] = None,
+    probe: Annotated[
+        Path | None,
+        typer.Option(
+            help="People's folders whose photos are identified; people not in the gallery are unknown.",
+            show_default=False,
+        ),
+    ] = None,
+    outcomes: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write what became of every probe to, for metricface compare.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON document.")] = False,
 ) -> None:
-    """Evaluate a trained model with the evaluators of its recipe."""
+    """Evaluate a trained model with the evaluators of its recipe, or on a gallery and probes of one's own."""
+    folders = _both(gallery, probe, data)
     from metricface.cli.render import Screen, show_report
     from metricface.evaluate import evaluate_model
+    from metricface.outcomes import write_outcomes
     from metricface.registry import registries
 
     with Screen() as screen:
-        results, evaluated_on = evaluate_model(model, data, registries(), screen)
+        results, evaluated_on = evaluate_model(model, data, registries(), screen, gallery_and_probes=folders)
+    if outcomes is not None:
+        write_outcomes(outcomes, results)
     document = {name: result.to_json() for name, result in results.items()}
     if as_json:
         print(json.dumps(document, indent=2))
     else:
         show_report({"results": document, "data": evaluated_on})
+
+
+def _both(gallery: Path | None, probe: Path | None, data: Path | None) -> tuple[Path, Path] | None:
+    """Return the folders of gallery and probes, None without either; refuse one without the other."""
+    if gallery is None and probe is None:
+        return None
+    if gallery is None or probe is None:
+        given, missing = ("--probe", "--gallery") if gallery is None else ("--gallery", "--probe")
+        raise UsageError(f"{given}: stands alone. Name the other folder with {missing}, or use --data for one of both.")
+    if data is not None:
+        raise UsageError(f"--data: cannot stand beside --gallery and --probe (got {data}). Omit one or the other.")
+    return gallery, probe

@@ -1,24 +1,37 @@
-"""Closed-set identification: clean gallery, distorted probes."""
+"""Identification: clean gallery, distorted probes, or a gallery and probes of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from metricface.contracts import CLEAN, Dataset, EmbeddingSet, Need, Subject
+from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
 from metricface.errors import DataError
 from metricface.evaluation.gallery import Gallery, Ranking
+from metricface.evaluation.gallery_probe import GALLERY_PROBE, check_roles, role_counts, similarity_reading
 from metricface.metrics.bootstrap import person_interval
 from metricface.results import Reading, Refusal, Result, Row, Value
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 SAME_SOURCE, CROSS_SOURCE = "same-source", "cross-source"
 _DISTORT = "`metricface data distort` makes distorted photos from clean ones."
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one way to read the photos gives; `probes` (Q,) are the photos that `ranking` is of."""
+
+    readings: tuple[Reading, ...]
+    refusals: list[Refusal]
+    probes: Ints
+    ranking: Ranking
 
 
 class Identification:
@@ -35,6 +48,12 @@ class Identification:
     The row `clean`, in both readings, has the clean photos as probes, each left out of its own person's mean.
     `rank1`, `rank5` and `n` at the top are over distorted probes.
 
+    Where photos have a role (`Item.attributes["role"]`, "gallery" or "probe"), one reading takes the place of both:
+    `gallery-probe`, with the clean photos of the role gallery in the gallery and every photo of the role probe,
+    clean ones too, as a probe; its figures at the top are over all probes. Whether a probe's own photo is in the
+    gallery is not known. People of the probes who are not in the gallery are unknown: counted apart, never in
+    `rank1`; `similarity` has their highest cosine beside the genuine ones, to judge a threshold by.
+
     Precision, recall and F1 are macro averages over the people with probes in the row, 0 for a person never
     predicted; the prediction of a tied probe is the other person. Intervals are 95 % percentile
     bootstrap intervals of rank-1 over people.
@@ -48,7 +67,7 @@ class Identification:
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"embeddings"})
-    metrics: ClassVar[tuple[str, ...]] = (f"{SAME_SOURCE}.rank1", f"{CROSS_SOURCE}.rank1")
+    metrics: ClassVar[tuple[str, ...]] = (f"{SAME_SOURCE}.rank1", f"{CROSS_SOURCE}.rank1", f"{GALLERY_PROBE}.rank1")
 
     def __init__(self, *, bootstrap_samples: Annotated[int, Ge(1)] = 1000, seed: Annotated[int, Ge(0)] = 0) -> None:
         self._bootstrap = {"samples": bootstrap_samples, "seed": seed}
@@ -59,20 +78,27 @@ class Identification:
 
     def of(self, embeddings: EmbeddingSet) -> Result:
         """Identify embeddings, wherever they were made; a pure function of them and the arguments."""
-        gallery = Gallery(embeddings)
-        readings, refusals = [], []
-        for name in (SAME_SOURCE, CROSS_SOURCE):
-            reading, refused = self._reading(name, embeddings, gallery)
-            readings.append(reading)
-            refusals.extend(refused)
-        return Result("identification", tuple(readings), refusals=tuple(refusals))
+        if np.any(embeddings.attributes.get(ROLE, "") != ""):
+            found = [self._by_role(embeddings)]
+        else:
+            gallery = Gallery(embeddings)
+            found = [self._reading(name, embeddings, gallery) for name in (SAME_SOURCE, CROSS_SOURCE)]
+        return Result(
+            "identification",
+            tuple(reading for part in found for reading in part.readings),
+            refusals=tuple(refusal for part in found for refusal in part.refusals),
+            outcomes=_outcomes(embeddings, found),
+        )
 
     def check(self, dataset: Dataset) -> None:
         """Refuse a split in which nobody can be identified.
 
         Raises:
-            DataError: fewer than two people with a clean photo, no distorted photo, or nobody with both.
+            DataError: fewer than two people with a clean photo, no distorted photo, or nobody with both; with roles,
+                see `gallery_probe.check_roles`.
         """
+        if check_roles(dataset):
+            return
         clean = {item.label for item in dataset.items if item.condition == CLEAN}
         distorted = {item.label for item in dataset.items if item.condition != CLEAN}
         seen = f"{len(dataset.items)} photos" + "".join(f", the first is {item.path}" for item in dataset.items[:1])
@@ -91,8 +117,8 @@ class Identification:
                 f"identify. {_DISTORT}"
             )
 
-    def _reading(self, name: str, embeddings: EmbeddingSet, gallery: Gallery) -> tuple[Reading, list[Refusal]]:
-        """Return one reading, and what of it cannot be given."""
+    def _reading(self, name: str, embeddings: EmbeddingSet, gallery: Gallery) -> _Found:
+        """Return one reading of clean and distorted photos, and what of it cannot be given."""
         distorted = embeddings.conditions != 0
         used, counts = _usable(name, distorted, gallery)
         leave_out = gallery.own_source.copy()
@@ -100,20 +126,38 @@ class Identification:
             leave_out[distorted] = -1  # the original stays in the gallery
         probes = np.flatnonzero(used)
         ranking = gallery.rank(probes, leave_out[probes])
+        top = ranking.of(distorted[probes])
+        refusals = _no_rank5(name, gallery)
+        if not len(top.ranks):
+            refusals.insert(0, Refusal(f"{name}.rank1", _why_no_probe(name, distorted, gallery)))
+        rows = self._rows(ranking, embeddings, probes, gallery.people)
+        reading = Reading(name, self._figures(top, gallery.people), rows, counts)
+        return _Found((reading,), refusals, probes, ranking)
+
+    def _by_role(self, embeddings: EmbeddingSet) -> _Found:
+        """Return the reading of a gallery and probes of one's own, and the similarities in it."""
+        roles = embeddings.attributes[ROLE]
+        gallery = Gallery(embeddings, roles == GALLERY)
+        known = gallery.own_photos > 0
+        probes, unknown = np.flatnonzero((roles == PROBE) & known), np.flatnonzero((roles == PROBE) & ~known)
+        ranking = gallery.rank(probes, np.full(len(probes), -1))
+        refusals = _no_rank5(GALLERY_PROBE, gallery)
+        if not len(probes):
+            why = "no probe is of a person in the gallery. A person needs one name in both."
+            refusals.insert(0, Refusal(f"{GALLERY_PROBE}.rank1", why))
+        rows = self._rows(ranking, embeddings, probes, gallery.people)
+        counts = role_counts(embeddings, gallery.people, unknown)
+        reading = Reading(GALLERY_PROBE, self._figures(ranking, gallery.people), rows, counts)
+        highest = gallery.highest(unknown) if gallery.people else np.empty(0, np.float32)
+        return _Found((reading, similarity_reading(ranking.similarities, highest)), refusals, probes, ranking)
+
+    def _rows(self, ranking: Ranking, embeddings: EmbeddingSet, probes: Ints, people: int) -> tuple[Row, ...]:
+        """Return the figures of every condition that has probes."""
         conditions = embeddings.conditions[probes]
-        rows = tuple(
-            Row(embeddings.condition_names[number], self._figures(ranking.of(conditions == number), gallery.people))
+        return tuple(
+            Row(embeddings.condition_names[number], self._figures(ranking.of(conditions == number), people))
             for number in np.unique(conditions)
         )
-        top = ranking.of(conditions != 0)
-        refusals = []
-        if not len(top.ranks):
-            refusals.append(Refusal(f"{name}.rank1", _why_no_probe(name, distorted, gallery)))
-        if gallery.people < 5:
-            refusals.append(
-                Refusal(f"{name}.rank5", f"the gallery has {gallery.people} people: rank 5 needs 5 or more")
-            )
-        return Reading(name, self._figures(top, gallery.people), rows, counts), refusals
 
     def _figures(self, ranking: Ranking, people: int) -> dict[str, Value]:
         """Return the figures of some probes; none for no probes."""
@@ -150,6 +194,25 @@ def _usable(name: str, distorted: Bools, gallery: Gallery) -> tuple[Bools, dict[
         counts["probes_without_other_photo"] = int(left_out.sum())
         counts["people_without_other_photo"] = len(np.unique(gallery.labels[left_out]))
     return usable | (clean & other), counts
+
+
+def _no_rank5(name: str, gallery: Gallery) -> list[Refusal]:
+    """Return the refusal of rank 5 in a small gallery."""
+    if gallery.people >= 5:
+        return []
+    return [Refusal(f"{name}.rank5", f"the gallery has {gallery.people} people: rank 5 needs 5 or more")]
+
+
+def _outcomes(embeddings: EmbeddingSet, found: Sequence[_Found]) -> dict[str, list[str] | list[int]]:
+    """Return the rank of every probe in every reading; unknown people have none."""
+    rows = [(part.readings[0].name, probe) for part in found for probe in part.probes]
+    return {
+        "reading": [name for name, _ in rows],
+        "path": [str(embeddings.paths[probe]) for _, probe in rows],
+        "person": [embeddings.label_names[embeddings.labels[probe]] for _, probe in rows],
+        "condition": [embeddings.condition_names[embeddings.conditions[probe]] for _, probe in rows],
+        "rank": [int(rank) for part in found for rank in part.ranking.ranks],
+    }
 
 
 def _why_no_probe(name: str, distorted: Bools, gallery: Gallery) -> str:

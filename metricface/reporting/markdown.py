@@ -13,6 +13,7 @@ _SHOWN = {
     "ece": "ECE",
     "ece_after_temperature": "ECE after temperature",
 }
+_PLAIN = "by_similarity"
 _CONDITIONS = (
     ("run", "run"),
     ("data", "data"),
@@ -84,8 +85,9 @@ def _table(by: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not rows:
         return []
     columns = list(dict.fromkeys(key for row in rows.values() for key in row if _is_figure(row, key)))
-    header = [by.removeprefix("by_"), "n", *(f"{_SHOWN.get(key, key.replace('_', ' '))} %" for key in columns)]
-    cells = [[label, str(row.get("n", 0)), *(_figure(row, key) for key in columns)] for label, row in rows.items()]
+    unit = "" if by == _PLAIN else " %"
+    header = [by.removeprefix("by_"), "n", *(f"{_SHOWN.get(key, key.replace('_', ' '))}{unit}" for key in columns)]
+    cells = [[label, str(row.get("n", 0)), *(_figure(row, key, by) for key in columns)] for label, row in rows.items()]
     return [*_grid(header, cells), ""]
 
 
@@ -112,10 +114,12 @@ def _is_figure(row: Mapping[str, Any], key: str) -> bool:
     return isinstance(row[key], float)
 
 
-def _figure(row: Mapping[str, Any], key: str) -> str:
-    """Return "98.2 (96.1 to 99.4)" in percent, or a dash where the row has no such figure."""
+def _figure(row: Mapping[str, Any], key: str, by: str) -> str:
+    """Return "98.2 (96.1 to 99.4)" in percent, a cosine as it is, or a dash where the row has no such figure."""
     if key not in row:
         return "-"
+    if by == _PLAIN:
+        return f"{row[key]:.3f}"
     interval = row.get(f"{key}_interval")
     bounds = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
     return f"{100 * row[key]:.1f}{bounds}"

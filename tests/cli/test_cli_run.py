@@ -55,6 +55,7 @@ def test_a_run_leaves_everything_that_the_readme_promises(finished: Path) -> Non
         "model/model.json",
         "report.json",
         "report.md",
+        "outcomes/identification.csv",
         "losses.png",
         "metrics.png",
     }

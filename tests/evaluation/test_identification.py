@@ -239,3 +239,16 @@ def test_json_has_the_shape_that_eval_promises() -> None:
     assert set(foggy) == {"rank1", "rank1_interval", "n", "rank5", "precision", "recall", "f1"}
     assert isinstance(document["cross-source"]["rank1"], float)
     assert isinstance(document["cross-source"]["n"], int)
+
+
+def test_outcomes_say_what_became_of_every_probe() -> None:
+    data = embeddings(HAND_MADE, np.random.default_rng(4).normal(size=(len(HAND_MADE), 3)))
+    outcomes = Identification(bootstrap_samples=20).of(data).outcomes
+    assert list(outcomes) == ["reading", "path", "person", "condition", "rank"]
+    rows = list(zip(*outcomes.values(), strict=True))
+    assert len({row[:2] for row in rows}) == len(rows)
+    for reading in ("same-source", "cross-source"):
+        expected = [(condition, data.label_names[person], rank) for condition, person, rank, _ in naive(data, reading)]
+        assert [(row[3], row[2], row[4]) for row in rows if row[0] == reading] == expected
+    for _, path, person, condition, _ in rows:
+        assert HAND_MADE[int(path.removesuffix(".png"))][:2] == (person, condition)

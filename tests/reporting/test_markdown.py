@@ -118,3 +118,12 @@ In the model file: threshold 0.25 (max F1 of 'dog'), temperature 1.5, fitted on 
 """
     )
     assert OperatingPoint.from_json(result.to_json()["operating_points"][0]) == result.operating_points[0]
+
+
+def test_similarities_are_no_percentages() -> None:
+    rows = (Row("genuine", {"mean": Value(0.7126, 8), "q05": Value(-0.25, 8)}),)
+    result = Result("identification", (Reading("similarity", {}, rows, by="similarity"),))
+    assert report_markdown({"results": {"identification": result.to_json()}}) == (
+        "# identification\n\n## similarity\n\n| similarity | n | mean | q05 |\n| --- | ---: | ---: | ---: |\n"
+        "| genuine | 8 | 0.713 | -0.250 |\n"
+    )
