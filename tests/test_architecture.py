@@ -40,6 +40,7 @@ LEVELS = {
     "model_file": 6,
     "run_folder": 6,
     "evaluate": 6.5,  # reads model files
+    "compare": 6.5,  # reads run folders
     "run": 6.5,
     "deploy": 6.5,
     "cli": 7,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, classify, data, eval, init, list, run, show
+from metricface.cli import check, classify, compare, data, eval, init, list, run, show
 from metricface.cli.outcome import guarded
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("init")(guarded(init.init))
 app.command("check")(guarded(check.check))
 app.command("eval")(guarded(eval.evaluate))
 app.command("classify")(guarded(classify.classify))
+app.command("compare")(guarded(compare.compare))
 app.command("list")(guarded(list.list_components))
 app.command("show")(guarded(show.show))
 data_app.command("demo")(guarded(data.demo))

@@ -8,15 +8,14 @@ import numpy.typing as npt
 from metricface.errors import EvaluationError
 
 _BLOCK = 2**20  # numbers drawn at once, so that memory does not grow with samples x people
+_ROUNDING = 1e-12  # sums of thirds that cancel out are 0 up to this
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 def person_interval(
-    hits: npt.NDArray[np.float64],
-    persons: npt.NDArray[np.int64],
-    *,
-    samples: int = 1000,
-    seed: int = 0,
-    confidence: float = 0.95,
+    hits: Floats, persons: Ints, *, samples: int = 1000, seed: int = 0, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of a mean over probes, resampling people and not probes.
 
@@ -40,18 +39,63 @@ def person_interval(
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile interval), with people
         as the sampling units (cluster bootstrap).
     """
-    if not len(hits):
+    sums = resampled_sums(np.stack([hits, np.ones(len(hits))], axis=1), persons, samples=samples, seed=seed)
+    return _percentiles(sums[:, 0] / sums[:, 1], confidence)
+
+
+def paired_difference(resampled: Floats, *, confidence: float = 0.95) -> tuple[tuple[float, float], float]:
+    """Return the interval of a difference between two figures, and how unlikely it would be if there were none.
+
+    Args:
+        resampled: (n,) the difference on each bootstrap sample. Both figures of a sample come from the same people (see
+            `resampled_sums`), so that what makes a person hard for both models cancels out.
+        confidence: of the interval, a fraction in (0, 1).
+
+    Returns:
+        ((low, high), p). The interval is the percentile one. p is two-sided: min(1, 2 (k + 1) / (n + 1)), where k of
+        the n samples have a difference on the rarer side of 0, or of 0 itself; never 0, and the confidence at which
+        the interval just reaches 0 is 1 - p, but for the one that is added.
+
+    Source:
+        Efron and Tibshirani, 1993, chapter 13; Davison and Hinkley, Bootstrap Methods and their Application, 1997,
+        section 4.2 (one added to both counts).
+    """
+    rarer = min(int((resampled <= _ROUNDING).sum()), int((resampled >= -_ROUNDING).sum()))
+    return _percentiles(resampled, confidence), min(1.0, 2 * (rarer + 1) / (len(resampled) + 1))
+
+
+def resampled_sums(statistics: Floats, persons: Ints, *, samples: int, seed: int) -> Floats:
+    """Return the sums of K statistics over each bootstrap sample of people; any figure made of sums follows from it.
+
+    Args:
+        statistics: (Q, K) what each probe adds, for instance its hit and 1, or a cell of a confusion matrix.
+        persons: (Q,) the person of each probe. The draws depend on their sorted order and not on that of the probes.
+        samples, seed: as in `person_interval`.
+
+    Returns:
+        (samples, K).
+
+    Raises:
+        EvaluationError: there is no probe.
+    """
+    if not len(statistics):
         raise EvaluationError("bootstrap: no probe (got 0 outcomes). Leave the interval out and say why.")
     _, numbers = np.unique(persons, return_inverse=True)
     people = int(numbers.max()) + 1
-    sums = np.bincount(numbers, weights=hits, minlength=people)
-    counts = np.bincount(numbers, minlength=people)
+    by_person = np.zeros((people, statistics.shape[1]))
+    np.add.at(by_person, numbers, statistics)
     rng = np.random.default_rng(seed)
-    figures = np.empty(samples)
+    sums = np.empty((samples, statistics.shape[1]))
     step = max(1, _BLOCK // people)
     for start in range(0, samples, step):
-        block = figures[start : start + step]  # a view
+        block = sums[start : start + step]  # a view
         drawn = rng.integers(people, size=(len(block), people))
-        block[:] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+        places = drawn + people * np.arange(len(block))[:, None]
+        times = np.bincount(places.ravel(), minlength=len(block) * people).reshape(len(block), people)
+        block[:] = times @ by_person  # (S, people) @ (people, K) -> (S, K)
+    return sums
+
+
+def _percentiles(figures: Floats, confidence: float) -> tuple[float, float]:
     low, high = np.quantile(figures, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

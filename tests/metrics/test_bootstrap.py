@@ -5,7 +5,7 @@ import pytest
 
 from metricface.errors import EvaluationError
 from metricface.metrics import bootstrap
-from metricface.metrics.bootstrap import person_interval
+from metricface.metrics.bootstrap import paired_difference, person_interval, resampled_sums
 
 RNG = np.random.default_rng(0)
 PERSONS = RNG.integers(0, 30, 400) * 7  # labels need not be dense
@@ -56,3 +56,47 @@ def test_it_is_seeded_and_degenerate_outcomes_have_no_width() -> None:
     assert person_interval(HITS, PERSONS, seed=3) == person_interval(HITS, PERSONS, seed=3)
     assert person_interval(HITS, PERSONS, seed=3) != person_interval(HITS, PERSONS, seed=4)
     assert person_interval(np.ones(5), np.zeros(5, np.int64)) == (1.0, 1.0)
+
+
+def test_sums_are_those_of_the_drawn_people_one_sample_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_BLOCK", 100)  # three samples of 30 people at once
+    people = np.unique(PERSONS)
+    statistics = np.stack([HITS, np.ones(400), RNG.normal(size=400)], axis=1)
+    rng = np.random.default_rng(2)
+    expected = [
+        sum(statistics[people[number] == PERSONS].sum(axis=0) for number in drawn)
+        for drawn in (draw for start in range(0, 10, 3) for draw in rng.integers(30, size=(min(3, 10 - start), 30)))
+    ]
+    assert resampled_sums(statistics, PERSONS, samples=10, seed=2) == pytest.approx(np.array(expected))
+
+
+def test_the_order_of_probes_changes_no_draw() -> None:
+    order = np.random.default_rng(6).permutation(400)
+    assert person_interval(HITS, PERSONS) == person_interval(HITS[order], PERSONS[order])
+
+
+def test_p_counts_the_rarer_side_and_zero_itself_and_is_never_zero() -> None:
+    assert paired_difference(np.array([1.0] * 95 + [-1.0] * 3 + [0.0]))[1] == 2 * (4 + 1) / 100
+    assert paired_difference(np.full(99, -0.5))[1] == 2 / 100
+    assert paired_difference(np.zeros(99)) == ((0.0, 0.0), 1.0)
+    assert paired_difference(np.full(99, 0.1 + 0.2 - 0.3))[1] == 1.0  # 0 but for the rounding
+
+
+def test_p_is_below_five_percent_where_the_interval_leaves_out_zero() -> None:
+    rng = np.random.default_rng(3)
+    seen = set()
+    for shift in np.linspace(1.7, 2.2, 40):
+        (low, _), p = paired_difference(rng.normal(shift, size=2000))
+        assert (low > 0) == (p < 0.05) or abs(p - 0.05) < 0.003
+        seen.add(low > 0)
+    assert seen == {True, False}
+
+
+def test_p_is_uniform_where_there_is_no_difference() -> None:
+    rng = np.random.default_rng(7)
+    below = 0
+    for _ in range(300):
+        difference = rng.normal(size=60)
+        sums = resampled_sums(np.stack([difference, np.ones(60)], 1), np.arange(60), samples=200, seed=0)
+        below += paired_difference(sums[:, 0] / sums[:, 1])[1] < 0.1
+    assert 0.05 < below / 300 < 0.17
