@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from metricface.errors import DataError, RecipeError
-from metricface.samplers.dealing import plan_epoch, views_of_group
-from metricface.samplers.notices import notices_on_groups, notices_on_people
+from metricface.samplers.dealing import deal_groups, plan_epoch, views_of_group
+from metricface.samplers.notices import notices_on_conditions, notices_on_groups, notices_on_singletons
+from metricface.samplers.refusals import check_people, check_photos, check_views
 
 
 class CrossCondition:
@@ -57,19 +57,21 @@ class CrossCondition:
         views: Annotated[int, Ge(2)] = 4,
         singletons: Literal["drop", "repeat"] = "repeat",
     ) -> None:
-        _check_batch_size(batch_size, views)
+        check_views(batch_size, views)
+        check_photos("cross-condition", len(labels))
         self._seed, self._rank, self._world_size, self._views = seed, rank, world_size, views
         _, people = np.unique(labels, return_inverse=True)
         self._parts = 2 * people + (conditions != 0)  # (N,) clean photos of person p: part 2p, distorted ones: 2p + 1
-        num_people = int(people.max(initial=-1)) + 1
+        num_people = int(people.max()) + 1
         self._sizes = np.bincount(self._parts, minlength=2 * num_people)
         counts = self._sizes.reshape(-1, 2)
         self._kept = np.flatnonzero(counts.sum(axis=1) > (singletons == "drop")).tolist()
-        _check_people(len(self._kept), num_people, batch_size, views)
+        check_people("cross-condition", len(self._kept), num_people, batch_size, views)
         leads = np.maximum(counts[self._kept, 0], 1).tolist()
         self._groups, self._num_batches = plan_epoch(leads, batch_size // views, world_size)
         self.notices = (
-            *notices_on_people(counts, singletons),
+            *notices_on_singletons(counts.sum(axis=1), singletons),
+            *notices_on_conditions(counts),
             *notices_on_groups(leads, self._groups, self._num_batches * world_size),
         )
 
@@ -82,38 +84,7 @@ class CrossCondition:
         shuffled = rng.permutation(len(self._parts))
         photos = shuffled[np.argsort(self._parts[shuffled], kind="stable")].tolist()
         parts = [photos[start:end] for start, end in pairwise([0, *np.cumsum(self._sizes).tolist()])]
-        layout = [
-            (self._kept[place], number)
-            for place in rng.permutation(len(self._kept)).tolist()
-            for number in range(self._groups[place])
-        ]
-        everywhere = self._num_batches * self._world_size
-        for batch in rng.permutation(everywhere)[self._rank :: self._world_size].tolist():
-            groups = (
-                views_of_group(parts[2 * person], parts[2 * person + 1], number, self._views)
-                for person, number in layout[batch::everywhere]
-            )
+        for batch in deal_groups(self._groups, self._num_batches, self._rank, self._world_size, rng):
+            people = [(2 * self._kept[place], number) for place, number in batch]
+            groups = (views_of_group(parts[own], parts[own + 1], number, self._views) for own, number in people)
             yield [index for group in groups for index in group]
-
-
-def _check_batch_size(batch_size: int, views: int) -> None:
-    """Refuse a batch that is not two or more people times `views`."""
-    if batch_size % views or batch_size < 2 * views:
-        raise RecipeError(
-            f"train.batch_size: {batch_size} is not two or more people times {views} views (sampler.views). "
-            f"Take {max(2, batch_size // views) * views}, for instance, or other views."
-        )
-
-
-def _check_people(kept: int, found: int, batch_size: int, views: int) -> None:
-    """Refuse data with fewer people than a batch holds."""
-    if not found:
-        raise DataError("sampler cross-condition: there are no photos. Look at [data] root and its split.")
-    if kept >= batch_size // views:
-        return
-    dropped = f" with two photos or more ({found - kept} dropped as singletons)" if kept < found else ""
-    way_out = f"Set train.batch_size to at most {kept * views}, or add people." if kept > 1 else "Add people."
-    raise DataError(
-        f"sampler cross-condition: {batch_size // views} people x {views} views (train.batch_size {batch_size}) "
-        f"cannot be filled (got {kept} people{dropped}). {way_out}"
-    )

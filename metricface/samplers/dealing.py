@@ -1,10 +1,13 @@
-"""How many groups of one person an epoch needs, so that every batch holds two people or more."""
+"""Dealing people and their photos: how many groups an epoch needs, the batch of each group, the photos in it."""
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 
 def plan_epoch(groups: Sequence[int], per_batch: int, world_size: int) -> tuple[list[int], int]:
@@ -30,6 +33,31 @@ def plan_epoch(groups: Sequence[int], per_batch: int, world_size: int) -> tuple[
         count, person = heap[0]
         heapq.heapreplace(heap, (count + 1, person))
     return [count for count, _ in sorted(heap, key=lambda entry: entry[1])], batches
+
+
+def deal_groups(
+    groups: Sequence[int], num_batches: int, rank: int, world_size: int, rng: np.random.Generator
+) -> Iterator[list[tuple[int, int]]]:
+    """Yield one process's batches of an epoch, each a list of (place of the person in `groups`, number of its group).
+
+    Groups are laid out person by person, people in random order, and group i goes to batch i modulo the number of
+    batches of all processes. Then the batches are shuffled and dealt to the processes.
+
+    Args:
+        groups: of each person, see plan_epoch.
+        num_batches: of each process.
+        rank, world_size: of this process.
+        rng: in the same state on every process.
+    """
+    layout = [(place, number) for place in rng.permutation(len(groups)).tolist() for number in range(groups[place])]
+    everywhere = num_batches * world_size
+    for batch in rng.permutation(everywhere)[rank::world_size].tolist():
+        yield layout[batch::everywhere]
+
+
+def deck(photos: npt.NDArray[np.int64], seed: int, owner: int, number: int) -> npt.NDArray[np.int64]:
+    """Return the photos of a class or person in the order in which its deck `number` (0-based) is dealt."""
+    return np.random.default_rng((seed, owner, number + 1)).permutation(photos)  # 0 would be epoch `owner`'s stream
 
 
 def views_of_group(clean: Sequence[int], distorted: Sequence[int], number: int, views: int) -> list[int]:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 
-def notices_on_people(counts: npt.NDArray[np.int64], singletons: str) -> list[str]:
-    """Return a line for each kind of people that lack photos; `counts` (people, 2): clean, distorted."""
+def notices_on_singletons(sizes: npt.NDArray[np.int64], singletons: str) -> list[str]:
+    """Return a line when people have a single photo, and what happens to them; `sizes` (people,): photos of each."""
     fate = "left out" if singletons == "drop" else "it is repeated, each time augmented anew"
-    lacking = {
-        f"a single photo: {fate}": counts.sum(axis=1) == 1,
-        "no distorted photo: their groups hold clean photos only": counts[:, 1] == 0,
-        "no clean photo: they lead one group per epoch": counts[:, 0] == 0,
-    }
-    return [f"{who.sum()} of {len(counts)} people have {what}" for what, who in lacking.items() if who.any()]
+    return _lines({f"a single photo: {fate}": sizes == 1})
+
+
+def notices_on_conditions(counts: npt.NDArray[np.int64]) -> list[str]:
+    """Return a line for each kind of people that lack photos of a kind; `counts` (people, 2): clean, distorted."""
+    return _lines(
+        {
+            "no distorted photo: their groups hold clean photos only": counts[:, 1] == 0,
+            "no clean photo: they lead one group per epoch": counts[:, 0] == 0,
+        }
+    )
+
+
+def _lines(lacking: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
+    return [f"{who.sum()} of {len(who)} people have {what}" for what, who in lacking.items() if who.any()]
 
 
 def notices_on_groups(leads: Sequence[int], groups: Sequence[int], batches: int) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metricface.errors import DataError
+from metricface.samplers.refusals import check_photos
 
 
 class Shuffled:
@@ -39,8 +40,7 @@ class Shuffled:
         world_size: int = 1,
         drop_last: bool = False,
     ) -> None:
-        if not len(labels):
-            raise DataError("sampler shuffled: there are no photos. Look at [data] root and its split.")
+        check_photos("shuffled", len(labels))
         self._num_photos = len(labels)
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._per_rank = math.ceil(len(labels) / world_size)

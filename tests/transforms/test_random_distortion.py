@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from task_b_tree import RECIPE, write_recipe
 
+from metricface.build import component
 from metricface.contracts import View
+from metricface.recipe.load import load_recipe
+from metricface.registry import registries
 from metricface.transforms.random_distortion import RandomDistortion
 
 PHOTO = np.full((10, 10, 3), 100, np.uint8)
@@ -68,3 +73,16 @@ def test_one_seed_gives_one_view_and_makes_names_the_conditions() -> None:
 def test_without_distortions_nothing_is_done() -> None:
     view = View(PHOTO)
     assert RandomDistortion(distortions={}, probability=1.0)(view, np.random.default_rng(0)) is view
+
+
+def test_a_recipe_chooses_distortions_severities_and_probability(tmp_path: Path) -> None:
+    chosen = 'name = "random-distortion"\ndistortions = ["foggy", "noisy"]\nseverities = [1, 2]\nprobability = 0.5'
+    text = RECIPE.replace('name = "horizontal-flip"', chosen)
+    known = registries()
+    recipe = load_recipe(write_recipe(tmp_path, tmp_path, text), known=known)
+    transform = component(known, recipe.transforms[0])
+    assert transform.makes == ("foggy", "noisy")
+    rng, photo = np.random.default_rng(0), np.full((32, 32, 3), 100, np.uint8)
+    seen = Counter((view.condition, view.severity) for view in (transform(View(photo), rng) for _ in range(400)))
+    assert set(seen) == {("clean", 0), ("foggy", 1), ("foggy", 2), ("noisy", 1), ("noisy", 2)}
+    assert seen["clean", 0] == pytest.approx(200, abs=35)
