@@ -39,6 +39,17 @@ class RunFolder:
         """Return run.json, or {} where there is none that can be read."""
         return _read_record(self.path)
 
+    def in_use(self) -> bool:
+        """Whether a process may be running in it: one holds the lock, or the system cannot tell."""
+        lock = self.path / "run.lock"
+        if not lock.exists():
+            return False
+        try:
+            with _lock(lock, self.path):
+                return os.name == "nt"
+        except (UsageError, OSError):
+            return True
+
     def write_record(self, **changes: Any) -> dict[str, Any]:
         """Change keys of run.json; return the whole."""
         record = {**self.record(), **changes}

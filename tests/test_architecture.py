@@ -38,6 +38,7 @@ LEVELS = {
     "scaffold": 6,
     "model_file": 6,
     "run_folder": 6,
+    "runs": 6.2,  # reads run folders
     "evaluate": 6.5,  # reads model files
     "run": 6.5,
     "deploy": 6.5,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, classify, data, eval, init, list, run, show
+from metricface.cli import check, classify, data, eval, init, list, run, runs, show
 from metricface.cli.outcome import guarded
 
 app = typer.Typer(
@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)
+runs_app = typer.Typer(help="Look at the runs that are there.", no_args_is_help=True)
 
 app.command("run")(guarded(run.run))
 app.command("init")(guarded(init.init))
@@ -25,6 +26,9 @@ app.command("show")(guarded(show.show))
 data_app.command("demo")(guarded(data.demo))
 data_app.command("distort")(guarded(data.distort))
 app.add_typer(data_app, name="data")
+runs_app.command("list")(guarded(runs.list_runs))
+runs_app.command("show")(guarded(runs.show_run))
+app.add_typer(runs_app, name="runs")
 
 
 def main() -> None:

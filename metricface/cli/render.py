@@ -139,11 +139,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(drawn)
 
 
-def show_report(report: dict[str, Any]) -> None:
-    """Print a report on stdout: drawn on a terminal, Markdown into a pipe."""
+def show_report(report: Mapping[str, Any]) -> None:
+    """Print a report on stdout."""
     from metricface.reporting.markdown import report_markdown
 
-    text = report_markdown(report)
+    show_markdown(report_markdown(report))
+
+
+def show_markdown(text: str) -> None:
+    """Print Markdown on stdout: drawn on a terminal, as it is into a pipe."""
     console = Console()
     if not console.is_terminal:
         print(text)
