@@ -114,6 +114,15 @@ def choose_folder(recipe: Recipe, out: Path | None, *, resume: bool) -> RunFolde
     return RunFolder(out)
 
 
+def find_finished(recipe: Recipe, out: Path | None) -> Path | None:
+    """Return the newest finished run of an equal recipe: `out` itself, or under runs/<name>/ where that is None."""
+    folders = _runs(Path("runs") / recipe.run.name, recipe)
+    if out is not None:
+        folders = [out] if _read_record(out).get("recipe_digest") == recipe.digest else []
+    finished = [folder for folder in folders if _read_record(folder).get("status") == FINISHED]
+    return finished[-1] if finished else None
+
+
 def now() -> str:
     """The time in UTC to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")

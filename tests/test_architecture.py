@@ -42,6 +42,7 @@ LEVELS = {
     "evaluate": 6.5,  # reads model files
     "run": 6.5,
     "deploy": 6.5,
+    "seeds": 6.7,  # runs a recipe several times
     "cli": 7,
     "__main__": 8,
 }
