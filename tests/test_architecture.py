@@ -26,6 +26,7 @@ LEVELS = {
     "metrics": 1,
     **dict.fromkeys(("backbones", "heads", "losses", "samplers", "datasets", "transforms", "distortions"), 2),
     **dict.fromkeys(("miners", "optimizers", "schedules"), 2),
+    "doctor": 2.5,  # asks the registry, and the backbones' way to the hub
     "recipe": 3,
     "loading": 3,
     "inference": 3.5,  # embeds what loading loads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, classify, data, eval, init, list, run, runs, show
+from metricface.cli import check, classify, data, doctor, eval, init, list, run, runs, show
 from metricface.cli.outcome import guarded
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("eval")(guarded(eval.evaluate))
 app.command("classify")(guarded(classify.classify))
 app.command("list")(guarded(list.list_components))
 app.command("show")(guarded(show.show))
+app.command("doctor")(guarded(doctor.doctor))
 data_app.command("demo")(guarded(data.demo))
 data_app.command("distort")(guarded(data.distort))
 app.add_typer(data_app, name="data")

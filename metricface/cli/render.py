@@ -22,6 +22,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metricface.doctor import Finding
     from metricface.training.state import Evaluated, StepDone
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -155,3 +156,23 @@ def show_markdown(text: str) -> None:
     from rich.markdown import Markdown
 
     console.print(Markdown(text))
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Print what the doctor found on stdout, a line each under its heading; lines to paste are never broken."""
+    console = Console(highlight=False, soft_wrap=True)
+    width = max(len(finding.what) for finding in findings)
+    styles = {"problem": "bold red", "note": "yellow"}
+    heading = None
+    for finding in findings:
+        if finding.about != heading:
+            heading = finding.about
+            console.print(heading, style="bold", markup=False)
+        mark = "" if finding.status == "good" else f"{finding.status}: "
+        console.print(
+            f"  {finding.what:<{width}}  {mark}{finding.found}", style=styles.get(finding.status), markup=False
+        )
+        if finding.remedy:
+            console.print(f"  {'':<{width}}  {finding.remedy}", markup=False)
+    problems = sum(finding.status == "problem" for finding in findings)
+    console.print(f"{problems} problem{'s' * (problems != 1)} found" if problems else "all is well", style="bold")
