@@ -87,7 +87,10 @@ def test_every_part_has_a_level() -> None:
 HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "timm"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "loss", "--json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["list"], ["list", "loss", "--json"], ["--version"], ["runs", "--help"]],
+)
 def test_help_and_list_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys, atexit\n"

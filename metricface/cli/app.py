@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from metricface.cli import check, classify, data, doctor, eval, init, list, run, runs, show
-from metricface.cli.outcome import guarded
+from metricface.cli.options import before_the_verb
+from metricface.cli.outcome import OneLineGroup, guarded
 
 app = typer.Typer(
     name="metricface",
-    help="Metric learning for faces: train, evaluate and look at recipes and components.",
+    cls=OneLineGroup,
+    callback=before_the_verb,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from metricface.cli.options import options
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,10 +31,13 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Screen:
-    """Progress and notices on stderr: live bars with the time left on a terminal, plain lines into a pipe."""
+    """Progress and notices on stderr: live bars with the time left on a terminal, plain lines into a pipe.
+
+    With --quiet it shows nothing.
+    """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, quiet=options().quiet)
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -42,7 +47,7 @@ class Screen:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._console.is_terminal or self._console.quiet,
         )
         self._sums: dict[str, float] = {}
         self._steps = 0
