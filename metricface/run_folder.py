@@ -39,6 +39,17 @@ class RunFolder:
         """Return run.json, or {} where there is none that can be read."""
         return _read_record(self.path)
 
+    def in_use(self) -> bool:
+        """Whether a process may be running in it: one holds the lock, or the system cannot tell."""
+        lock = self.path / "run.lock"
+        if not lock.exists():
+            return False
+        try:
+            with _lock(lock, self.path):
+                return os.name == "nt"
+        except (UsageError, OSError):
+            return True
+
     def write_record(self, **changes: Any) -> dict[str, Any]:
         """Change keys of run.json; return the whole."""
         record = {**self.record(), **changes}
@@ -101,6 +112,15 @@ def choose_folder(recipe: Recipe, out: Path | None, *, resume: bool) -> RunFolde
             )
         return RunFolder(out, resumed=True)
     return RunFolder(out)
+
+
+def find_finished(recipe: Recipe, out: Path | None) -> Path | None:
+    """Return the newest finished run of an equal recipe: `out` itself, or under runs/<name>/ where that is None."""
+    folders = _runs(Path("runs") / recipe.run.name, recipe)
+    if out is not None:
+        folders = [out] if _read_record(out).get("recipe_digest") == recipe.digest else []
+    finished = [folder for folder in folders if _read_record(folder).get("status") == FINISHED]
+    return finished[-1] if finished else None
 
 
 def now() -> str:

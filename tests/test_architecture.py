@@ -27,6 +27,7 @@ LEVELS = {
     "metrics": 1,
     **dict.fromkeys(("backbones", "heads", "losses", "samplers", "datasets", "transforms", "distortions"), 2),
     **dict.fromkeys(("miners", "optimizers", "schedules"), 2),
+    "doctor": 2.5,  # asks the registry, and the backbones' way to the hub
     "recipe": 3,
     "loading": 3,
     "inference": 3.5,  # embeds what loading loads
@@ -39,10 +40,12 @@ LEVELS = {
     "scaffold": 6,
     "model_file": 6,
     "run_folder": 6,
+    "runs": 6.2,  # reads run folders
     "evaluate": 6.5,  # reads model files
     "compare": 6.5,  # reads run folders
     "run": 6.5,
     "deploy": 6.5,
+    "seeds": 6.7,  # runs a recipe several times
     "cli": 7,
     "__main__": 8,
 }
@@ -86,7 +89,10 @@ def test_every_part_has_a_level() -> None:
 HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "timm"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "loss", "--json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["list"], ["list", "loss", "--json"], ["--version"], ["runs", "--help"]],
+)
 def test_help_and_list_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys, atexit\n"

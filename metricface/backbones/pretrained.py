@@ -56,7 +56,7 @@ def find_pretrained(config: Mapping[str, Any]) -> Found:
         raise OutOfReach(f"{missing} and not on the hub (they come from {config['url']})")
     if constants.HF_HUB_OFFLINE:
         raise OutOfReach(f"{missing} and HF_HUB_OFFLINE is set")
-    if not _hub_answers():
+    if not hub_answers():
         raise OutOfReach(f"{missing} and the hub cannot be reached")
     return _download(config, missing)
 
@@ -99,7 +99,7 @@ def _on_record(path: str, repository: str, name: str) -> Found:
     return Found(Path(path), f"{repository}@{revision[:12]}/{name}")
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Say whether the hub gives any answer within the time; through the client that would download, so with its proxy.
 
     A name lookup knows no time limit. It goes on in a thread that nobody waits for.

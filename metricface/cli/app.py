@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, classify, compare, data, eval, init, list, run, show
-from metricface.cli.outcome import guarded
+from metricface.cli import check, classify, compare, data, doctor, eval, init, list, run, runs, show
+from metricface.cli.options import before_the_verb
+from metricface.cli.outcome import OneLineGroup, guarded
 
 app = typer.Typer(
     name="metricface",
-    help="Metric learning for faces: train, evaluate and look at recipes and components.",
+    cls=OneLineGroup,
+    callback=before_the_verb,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)
+runs_app = typer.Typer(help="Look at the runs that are there.", no_args_is_help=True)
 
 app.command("run")(guarded(run.run))
 app.command("init")(guarded(init.init))
@@ -23,9 +26,13 @@ app.command("classify")(guarded(classify.classify))
 app.command("compare")(guarded(compare.compare))
 app.command("list")(guarded(list.list_components))
 app.command("show")(guarded(show.show))
+app.command("doctor")(guarded(doctor.doctor))
 data_app.command("demo")(guarded(data.demo))
 data_app.command("distort")(guarded(data.distort))
 app.add_typer(data_app, name="data")
+runs_app.command("list")(guarded(runs.list_runs))
+runs_app.command("show")(guarded(runs.show_run))
+app.add_typer(runs_app, name="runs")
 
 
 def main() -> None:

@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
+from metricface.cli import complete
 from metricface.contracts import KINDS
 from metricface.errors import UsageError, nearest
 
 
 def list_components(
     kind: Annotated[
-        str | None, typer.Argument(help="backbone, head, loss, ... Default: all.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="backbone, head, loss, ... Default: all.", show_default=False, autocompletion=complete.kinds
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

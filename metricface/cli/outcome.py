@@ -5,34 +5,85 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import typer
+from typer.core import TyperGroup
 
+from metricface.cli.options import options
 from metricface.errors import MetricFaceError
 
 P = ParamSpec("P")
 
 _SIGINT_EXIT = 130
+_FAILED_EXIT = 1
+# typer brings a click of its own or uses the installed one, depending on its version; this is that click's UsageError.
+_Misuse: Any = typer.BadParameter.__base__
+
+
+class OneLineGroup(TyperGroup):
+    """The command; what typer finds wrong with the command line becomes one line as well."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command line and exit."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except _Misuse as error:
+            if error.format_message():  # empty where typer has shown the help instead
+                print(f"error: {_one_line(error)}", file=sys.stderr)
+            code = error.exit_code
+        sys.exit(code)
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """Wrap a command so that MetricFaceError, Ctrl-C and a closed pipe end it properly."""
+    """Wrap a command so that MetricFaceError, Ctrl-C, a closed pipe and a file out of reach end it properly."""
 
     @functools.wraps(command)
     def guard(*args: P.args, **kwargs: P.kwargs) -> None:
+        code = 0
         try:
-            command(*args, **kwargs)
+            code = _ended(functools.partial(command, *args, **kwargs))
             sys.stdout.flush()
-        except MetricFaceError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            raise typer.Exit(_SIGINT_EXIT) from None
         except BrokenPipeError:
             # The reader has seen enough; without this, Python complains once more when it flushes stdout at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code:
+            raise typer.Exit(code)
 
     return guard
+
+
+def _ended(command: Callable[[], None]) -> int:
+    """Call a command; print what the user should know of its end and return the exit code."""
+    try:
+        command()
+    except typer.Exit as wanted:
+        return wanted.exit_code
+    except MetricFaceError as error:
+        return _failed(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _SIGINT_EXIT
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename is None:
+            raise
+        return _failed(f"{error.filename}: {error.strerror}.", _FAILED_EXIT)
+    return 0
+
+
+def _failed(message: str, code: int) -> int:
+    """Print the error that is being handled, with --debug where it arose."""
+    if options().debug:
+        traceback.print_exc()
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: Any) -> str:
+    """Return "metricface run: missing argument 'RECIPE'. See metricface run --help." of typer's complaint."""
+    command = error.ctx.command_path if error.ctx is not None else "metricface"
+    said = " ".join(error.format_message().split()).rstrip(".")
+    stop = "" if said.endswith("?") else "."
+    return f"{command}: {said[:1].lower()}{said[1:]}{stop} See {command} --help."

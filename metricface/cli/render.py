@@ -19,19 +19,25 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from metricface.cli.options import options
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metricface.doctor import Finding
     from metricface.training.state import Evaluated, StepDone
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Screen:
-    """Progress and notices on stderr: live bars with the time left on a terminal, plain lines into a pipe."""
+    """Progress and notices on stderr: live bars with the time left on a terminal, plain lines into a pipe.
+
+    With --quiet it shows nothing.
+    """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, quiet=options().quiet)
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -41,7 +47,7 @@ class Screen:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._console.is_terminal or self._console.quiet,
         )
         self._sums: dict[str, float] = {}
         self._steps = 0
@@ -139,11 +145,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(drawn)
 
 
-def show_report(report: dict[str, Any]) -> None:
-    """Print a report on stdout: drawn on a terminal, Markdown into a pipe."""
+def show_report(report: Mapping[str, Any]) -> None:
+    """Print a report on stdout."""
     from metricface.reporting.markdown import report_markdown
 
-    text = report_markdown(report)
+    show_markdown(report_markdown(report))
+
+
+def show_markdown(text: str) -> None:
+    """Print Markdown on stdout: drawn on a terminal, as it is into a pipe."""
     console = Console()
     if not console.is_terminal:
         print(text)
@@ -151,3 +161,23 @@ def show_report(report: dict[str, Any]) -> None:
     from rich.markdown import Markdown
 
     console.print(Markdown(text))
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Print what the doctor found on stdout, a line each under its heading; lines to paste are never broken."""
+    console = Console(highlight=False, soft_wrap=True)
+    width = max(len(finding.what) for finding in findings)
+    styles = {"problem": "bold red", "note": "yellow"}
+    heading = None
+    for finding in findings:
+        if finding.about != heading:
+            heading = finding.about
+            console.print(heading, style="bold", markup=False)
+        mark = "" if finding.status == "good" else f"{finding.status}: "
+        console.print(
+            f"  {finding.what:<{width}}  {mark}{finding.found}", style=styles.get(finding.status), markup=False
+        )
+        if finding.remedy:
+            console.print(f"  {'':<{width}}  {finding.remedy}", markup=False)
+    problems = sum(finding.status == "problem" for finding in findings)
+    console.print(f"{problems} problem{'s' * (problems != 1)} found" if problems else "all is well", style="bold")

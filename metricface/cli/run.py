@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from metricface.errors import UsageError
+
+if TYPE_CHECKING:
+    from metricface.cli.render import Screen
+    from metricface.recipe.schema import Recipe
+    from metricface.registry import Registries
 
 
 def run(
@@ -21,27 +29,38 @@ def run(
         Path | None, typer.Option(help="The run folder itself. Default: runs/<name>/<UTC>-<hash4>/", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run of this recipe.")] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="One run for each seed, then mean and standard deviation. --out gets seed-N/ for each.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check recipe, data and model; train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
 ) -> None:
     """Train and evaluate a recipe; leaves model, report and record in the run folder."""
-    from metricface import build
     from metricface.cli.render import Screen, show_report
     from metricface.recipe.load import load_recipe
     from metricface.registry import registries
 
     known = registries()
-    checked = load_recipe(recipe, overrides or (), known)
+    if seeds is None:
+        recipes = [load_recipe(recipe, overrides or (), known)]
+    else:
+        recipes = [load_recipe(recipe, texts, known) for texts in _with_seeds(overrides or (), seeds)]
     with Screen() as screen:
         if dry_run:
-            experiment = build.experiment(checked, known, screen)
-            document = experiment.describe()
-            for notice in experiment.notices:
-                screen.say(notice)
+            document = _dry_run(recipes[0], known, screen)
+        elif seeds is not None:
+            from metricface.seeds import run_seeds
+
+            document = run_seeds(recipes, known, screen, out=out, resume=resume, observers=(screen.observe,))
         else:
             from metricface.run import run as run_recipe
 
-            finished = run_recipe(checked, known, screen, out=out, resume=resume, observers=(screen.observe,))
+            finished = run_recipe(recipes[0], known, screen, out=out, resume=resume, observers=(screen.observe,))
             document = {"folder": str(finished.folder), **finished.report}
     if as_json:
         print(json.dumps(document, indent=2))
@@ -49,4 +68,27 @@ def run(
         print("\n".join(f"{key}: {value}" for key, value in document.items()))
     else:
         show_report(document)
-        print(f"{document['folder']}: model/, report.md, report.json, metrics.jsonl, plots")
+        left = "seeds.json, seeds.md" if seeds is not None else "model/, report.md, report.json, metrics.jsonl, plots"
+        print(f"{document['folder']}: {left}")
+
+
+def _with_seeds(overrides: Sequence[str], text: str) -> list[list[str]]:
+    """Return the overrides of each run of `--seeds 0,1,2`."""
+    seeds = [part.strip() for part in text.split(",")]
+    if not all(seed.isascii() and seed.isdigit() for seed in seeds) or len({int(seed) for seed in seeds}) < len(seeds):
+        raise UsageError(
+            f"--seeds: must be different whole numbers with commas between (got {text!r}). For instance --seeds 0,1,2"
+        )
+    if any(override.partition("=")[0].strip() == "run.seed" for override in overrides):
+        raise UsageError("--seeds: sets run.seed, and so does --set. Leave one of them out.")
+    return [[*overrides, f"run.seed={int(seed)}"] for seed in seeds]
+
+
+def _dry_run(recipe: Recipe, known: Registries, screen: Screen) -> dict[str, Any]:
+    """Build everything and train nothing; return what there is."""
+    from metricface import build
+
+    experiment = build.experiment(recipe, known, screen)
+    for notice in experiment.notices:
+        screen.say(notice)
+    return experiment.describe()

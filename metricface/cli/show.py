@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
+from metricface.cli import complete
 from metricface.contracts import KINDS
 from metricface.errors import UsageError, nearest
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="backbone, head, loss, ...", show_default=False)],
-    name: Annotated[str, typer.Argument(help="As in metricface list.", show_default=False)],
+    kind: Annotated[
+        str, typer.Argument(help="backbone, head, loss, ...", show_default=False, autocompletion=complete.kinds)
+    ],
+    name: Annotated[
+        str, typer.Argument(help="As in metricface list.", show_default=False, autocompletion=complete.names)
+    ],
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
     from metricface.recipe.signature import parameters, toml_example

@@ -51,7 +51,7 @@ def no_network(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 def test_the_hub_cache_comes_first_and_is_named_exactly(caches, monkeypatch, name):
-    monkeypatch.setattr(pretrained, "_hub_answers", no_network)
+    monkeypatch.setattr(pretrained, "hub_answers", no_network)
     path = put_on_hub_cache(caches, name)
     found = find_pretrained(CONFIG)
     assert found.path == path
@@ -59,7 +59,7 @@ def test_the_hub_cache_comes_first_and_is_named_exactly(caches, monkeypatch, nam
 
 
 def test_the_torch_cache_is_looked_at_too(caches, monkeypatch):
-    monkeypatch.setattr(pretrained, "_hub_answers", no_network)
+    monkeypatch.setattr(pretrained, "hub_answers", no_network)
     path = caches / "torch" / "hub" / "checkpoints" / "resnet18-d63eafa0.pth"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
@@ -90,7 +90,7 @@ def test_without_a_network_it_is_decided_within_three_seconds(caches, monkeypatc
 
 def test_offline_mode_asks_nobody(caches, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(pretrained, "_hub_answers", no_network)
+    monkeypatch.setattr(pretrained, "hub_answers", no_network)
     with pytest.raises(OutOfReach) as caught:
         find_pretrained(CONFIG)
     assert str(caught.value) == MISSING + "HF_HUB_OFFLINE is set"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from metricface.reporting.markdown import report_markdown
+from metricface.reporting.markdown import report_markdown, run_markdown
 from metricface.results import OperatingPoint, Reading, Refusal, Result, Row, Value
 
 FIGURES = {"rank1": Value(0.5, 8, (0.25, 0.8125)), "f1": Value(1 / 3, 8)}
@@ -127,3 +127,30 @@ def test_similarities_are_no_percentages() -> None:
         "# identification\n\n## similarity\n\n| similarity | n | mean | q05 |\n| --- | ---: | ---: | ---: |\n"
         "| genuine | 8 | 0.713 | -0.250 |\n"
     )
+
+
+def test_a_report_over_several_runs() -> None:
+    def spread(*values: float | None, sd: float | None = 0.0123) -> dict:
+        given = [value for value in values if value is not None]
+        return {"mean": sum(given) / len(given), "sd": sd, "runs": len(given), "values": list(values)}
+
+    rows = {"clean": {"rank1": spread(1.0, None, sd=None), "n": None}}
+    reading = {"rank1": spread(0.5, 0.75), "n": 8, "by_condition": rows, "counts": {"left_out": None}}
+    text = report_markdown({"seeds": [0, 1], "results": {"identification": {"same-source": reading}}})
+    assert text == (
+        "Mean ± standard deviation (n - 1) over 2 runs.\n\n# identification\n\n## same-source\n\n"
+        "| condition | n | rank-1 % |\n| --- | ---: | ---: |\n"
+        "| all | 8 | 62.5 ± 1.2 |\n| clean | differs | 100.0 (1 of 2 runs) |\n\n"
+        "Counts: left out differs.\n\n## How this was made\n\n- seeds: 0, 1\n"
+    )
+    unnamed = {"accuracy": spread(0.5, 0.75), "n": 8}
+    assert "| all | 8 | 62.5 ± 1.2 |" in report_markdown({"seeds": [0, 1], "results": {"classification": unnamed}})
+    single = {"same-source": {"rank1": spread(0.5, sd=None), "n": 8}}
+    text = report_markdown({"seeds": [7], "results": {"identification": single}})
+    assert text.startswith("A single run.\n")
+    assert "| all | 8 | 50.0 |" in text
+
+
+def test_a_damaged_run_without_anything() -> None:
+    run = {"folder": "r|1", "status": "damaged", "problems": ["run.json is missing"], "record": {}}
+    assert run_markdown(run, "", "") == "# r\\|1: damaged\n\n- problem: run.json is missing\n"

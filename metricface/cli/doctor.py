@@ -1,0 +1,28 @@
+"""metricface doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Look at versions, devices, threads, caches, network, extras and plugins; exit code 1 if something is wrong."""
+    from metricface.doctor import PROBLEM, examine
+
+    findings = examine()
+    problems = sum(finding.status == PROBLEM for finding in findings)
+    if as_json:
+        document = {"problems": problems, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        print(json.dumps(document, indent=2))
+    else:
+        from metricface.cli.render import show_findings
+
+        show_findings(findings)
+    if problems:
+        raise typer.Exit(1)

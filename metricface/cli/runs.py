@@ -1,0 +1,51 @@
+"""metricface runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def list_runs(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to look, at any depth.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List runs, the newest last: what they are, how far they came, and their headline figures."""
+    from metricface.runs import find_runs
+
+    found = find_runs(folder)
+    if as_json:
+        print(json.dumps([run.to_json() for run in found], indent=2))
+        return
+    from metricface.cli.render import Screen, headline, table
+
+    if not found:
+        with Screen() as screen:
+            screen.say(f"no run in {folder}")
+        return
+    rows = []
+    for run in found:
+        figures = "; ".join(headline(name, result) for name, result in run.results.items())
+        seed = "-" if run.seed is None else str(run.seed)
+        rows.append((str(run.folder), str(run.name or "-"), seed, run.status, run.progress, run.trouble or figures))
+    table(("folder", "recipe", "seed", "status", "epoch", "figures"), rows)
+
+
+def show_run(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show one run: its record, its recipe with every default, and its report."""
+    from metricface.runs import read_run
+
+    run = read_run(folder)
+    if as_json:
+        print(json.dumps(run.contents(), indent=2))
+        return
+    from metricface.cli.render import show_markdown
+    from metricface.reporting.markdown import run_markdown
+
+    show_markdown(run_markdown(run.contents(), run.text("recipe.toml"), run.text("report.md")))
