@@ -41,21 +41,25 @@ class Method:
     of: str = "seed-method"
 
 
-SHORT = ("train.epochs=2",)
+SHORT = ("train.epochs=2", "train.evaluate_every=2")
 METHODS = {
     "seed-method": Method("task_b_seed", "the method measured against, 10 epochs"),
     "ours": Method("task_b_fast", "task_b_fast.toml", seeds=(0, 1, 2)),
-    "ours-short": Method("task_b_fast", "task_b_fast.toml, 2 epochs only", SHORT),
-    "short-whole-photo": Method(
-        "task_b_fast", "the same on the whole photo", (*SHORT, "data.crop=1.0"), of="ours-short"
-    ),
-    "short-no-supcon": Method(
-        "task_b_fast", "the same without SupCon", (*SHORT, "loss.supcon.weight=0.0"), of="ours-short"
-    ),
-    "short-no-mirror": Method(
-        "task_b_fast", "the same without mirror", (*SHORT, "embedding.mirror=false"), of="ours-short"
-    ),
     "ours-everybody": Method("task_b_fast", "task_b_fast.toml, trained on all people outside val", everybody=True),
+    "short": Method("task_b_fast", "task_b_fast.toml, 2 epochs only", SHORT),
+    "short-one-view": Method(
+        "task_b_fast",
+        "short without mirror and zoom",
+        (*SHORT, "embedding.mirror=false", "embedding.zoom=1.0"),
+        of="short",
+    ),
+    "short-no-supcon": Method("task_b_fast", "short without SupCon", (*SHORT, "loss.supcon.weight=0.0"), of="short"),
+    "short-no-distortion": Method(
+        "task_b_fast",
+        "short without distortion on the fly",
+        (*SHORT, "transform.random-distortion.probability=0.0"),
+        of="short",
+    ),
 }
 
 

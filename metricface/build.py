@@ -132,9 +132,11 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
     return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
 
 
-def face_model(registries: Registries, backbone: Component, embedding_dim: int | None, *, mirror: bool) -> FaceModel:
+def face_model(
+    registries: Registries, backbone: Component, embedding_dim: int | None, *, mirror: bool, zoom: float
+) -> FaceModel:
     """Return the model of a recipe or of a model file."""
-    return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim, mirror=mirror)
+    return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim, mirror=mirror, zoom=zoom)
 
 
 def wants_logits(evaluator: Evaluator) -> bool:
@@ -223,8 +225,8 @@ def experiment(
 def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
     """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
     embedding, frozen = recipe.embedding, recipe.train.frozen_stages
-    dim, mirror = (None, False) if embedding is None else (embedding.dim, embedding.mirror)
-    model = face_model(registries, recipe.backbone, dim, mirror=mirror)
+    dim, mirror, zoom = (None, False, 1.0) if embedding is None else (embedding.dim, embedding.mirror, embedding.zoom)
+    model = face_model(registries, recipe.backbone, dim, mirror=mirror, zoom=zoom)
     told = list(getattr(model.backbone, "notices", ()))
     if embedding is not None and embedding.weights is not None:
         told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))

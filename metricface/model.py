@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self, cast
 
+import torch
 from torch import Tensor, nn
 
 from metricface.contracts import Backbone, HasParameterStages, InputSpec
@@ -20,20 +21,24 @@ class FaceModel(nn.Module):
         backbone: (B, 3, H, W) -> features (B, F), with `feature_dim` and `input_spec`.
         embedding_dim: D of the embedding layer (linear without bias, then batch normalisation: the "E" option of
             ArcFace without dropout); None leaves the features as they are, and D = F.
-        mirror: in evaluation mode, the embedding of a photo is the mean of its own and of its mirror image's, at twice
-            the time. A face and its mirror image are the same person; training sees both through a flip.
+        mirror: in evaluation mode, a photo's mirror image is embedded too. A face and its mirror image are the same
+            person; training sees both through a flip.
+        zoom: in evaluation mode, the central `zoom` share of each side, enlarged, is embedded too; 1 for no such view.
+            Of all these views, 2 or 4, the embedding is the mean, at as many times the time.
 
     Source:
         arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out. The authors'
         code adds the mirror image's embedding likewise (eval/verification.py); the mean keeps the norm.
     """
 
-    def __init__(self, backbone: Backbone, embedding_dim: int | None = None, *, mirror: bool = False) -> None:
+    def __init__(
+        self, backbone: Backbone, embedding_dim: int | None = None, *, mirror: bool = False, zoom: float = 1.0
+    ) -> None:
         super().__init__()
         self.backbone = cast(nn.Module, backbone)
         self.input_spec: InputSpec = backbone.input_spec
         self.embedding_dim = embedding_dim or backbone.feature_dim
-        self.mirror = mirror
+        self.mirror, self.zoom = mirror, zoom
         self.embedding: nn.Module = nn.Identity()
         if embedding_dim is not None:
             self.embedding = nn.Sequential(
@@ -80,10 +85,20 @@ class FaceModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float32, normalised with `input_spec` -> embeddings (B, D), not normalised."""
-        embeddings: Tensor = self.embedding(self.backbone(images))
-        if self.mirror and not self.training:
-            embeddings = (embeddings + self.embedding(self.backbone(images.flip(-1)))) / 2
+        views = [images] if self.training else self._views(images)
+        embeddings: Tensor = torch.stack([self.embedding(self.backbone(view)) for view in views]).mean(dim=0)
         return embeddings
+
+    def _views(self, images: Tensor) -> list[Tensor]:
+        """Return the photos as they are embedded in evaluation mode, each (B, 3, H, W)."""
+        views = [images]
+        if self.zoom < 1:
+            height, width = images.shape[-2:]
+            rows, columns = max(1, round(self.zoom * height)), max(1, round(self.zoom * width))
+            top, left = (height - rows) // 2, (width - columns) // 2
+            middle = images[..., top : top + rows, left : left + columns]
+            views.append(nn.functional.interpolate(middle, size=(height, width), mode="bilinear"))
+        return views + [view.flip(-1) for view in views] if self.mirror else views
 
 
 def backbone_stages(backbone: nn.Module, key: str) -> Sequence[Sequence[str]]:

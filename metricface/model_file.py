@@ -73,7 +73,8 @@ def save_model(
             "metricface": __version__,
             "backbone": _reference(recipe.backbone),
             "embedding_dim": recipe.embedding and recipe.embedding.dim,
-            "mirror": recipe.embedding is not None and recipe.embedding.mirror,
+            "mirror": experiment.state.evaluated_model.mirror,
+            "zoom": experiment.state.evaluated_model.zoom,
             "transform": {
                 "crop": recipe.data.crop,
                 "image_size": recipe.data.image_size,
@@ -117,7 +118,11 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     except (KeyError, TypeError) as error:
         raise not_readable(found.path, error) from error
     model = build.face_model(
-        registries, _untrained(registries, reference), dim, mirror=bool(description.get("mirror", False))
+        registries,
+        _untrained(registries, reference),
+        dim,
+        mirror=bool(description.get("mirror", False)),
+        zoom=float(description.get("zoom", 1.0)),
     )
     _fill(model, found.weights, found.path, reference["name"])
     head = _load_head(found, registries, model.embedding_dim)

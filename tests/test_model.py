@@ -108,3 +108,15 @@ def test_a_mirrored_model_gives_a_photo_and_its_mirror_image_one_embedding() -> 
     assert torch.allclose(mirrored(images), mirrored(images.flip(-1)), atol=1e-6)
     assert not torch.allclose(plain(images), plain(images.flip(-1)), atol=1e-3)
     assert torch.equal(mirrored.train()(images), plain.train()(images))
+
+
+def test_a_zoomed_model_embeds_the_middle_too() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 6))
+    network.feature_dim, network.input_spec = 6, SPEC
+    plain, zoomed = FaceModel(network).eval(), FaceModel(network, zoom=0.5, mirror=True).eval()
+    images = torch.randn(3, 3, 8, 8)
+    middle = nn.functional.interpolate(images[:, :, 2:6, 2:6], scale_factor=2, mode="bilinear")
+    views = (images, images.flip(-1), middle, middle.flip(-1))
+    assert torch.allclose(zoomed(images), sum(map(plain, views)) / 4, atol=1e-6)
+    assert not torch.allclose(plain(images), plain(middle), atol=1e-3)

@@ -94,14 +94,19 @@ def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, t
         assert json.loads(done.stdout) == report
 
 
-def test_eval_crops_and_mirrors_as_the_recipe_says(recipe: Path, tree: Path) -> None:
-    shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", "--set", "embedding.mirror=true")
+def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Path) -> None:
+    zoomed = ("--set", "embedding.mirror=true", "--set", "embedding.zoom=0.5")
+    shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", *zoomed)
     done = metricface("run", recipe, *shortened, "--out", "run", "--json")
     results = json.loads(done.stdout)["results"]
     assert json.loads(metricface("eval", "run", "--json").stdout) == results
     model = Path("run/model/model.json")
     description = model.read_text()
-    for stored, changed in (('"crop": 0.6', '"crop": 1.0'), ('"mirror": true', '"mirror": false')):
+    for stored, changed in (
+        ('"crop": 0.6', '"crop": 1.0'),
+        ('"mirror": true', '"mirror": false'),
+        ('"zoom": 0.5', '"zoom": 1.0'),
+    ):
         assert stored in description
         model.write_text(description.replace(stored, changed))
         assert json.loads(metricface("eval", "run", "--json").stdout) != results
