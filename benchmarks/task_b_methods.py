@@ -53,6 +53,12 @@ METHODS = {
         (*SHORT, "embedding.mirror=false", "embedding.zoom=1.0"),
         of="short",
     ),
+    "short-no-projection": Method(
+        "task_b_fast",
+        "short, evaluated on the embedding layer",
+        (*SHORT, "embedding.projection=false"),
+        of="short",
+    ),
     "short-no-supcon": Method("task_b_fast", "short without SupCon", (*SHORT, "loss.supcon.weight=0.0"), of="short"),
     "short-no-distortion": Method(
         "task_b_fast",

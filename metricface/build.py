@@ -18,7 +18,7 @@ from metricface.loading import Collate, Photos, Progress, Sample, TrainLoader, c
 from metricface.model import FaceModel
 from metricface.model_folder import fill_embedding
 from metricface.preflight import check_people_apart
-from metricface.recipe.schema import Component, Recipe
+from metricface.recipe.schema import Component, EmbeddingSection, Recipe
 from metricface.registry import Registries
 from metricface.training.parameters import backbone_groups, parameter_groups
 from metricface.training.precision import Precision, decide_precision
@@ -132,11 +132,18 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
     return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
 
 
-def face_model(
-    registries: Registries, backbone: Component, embedding_dim: int | None, *, mirror: bool, zoom: float
-) -> FaceModel:
+def face_model(registries: Registries, backbone: Component, embedding: EmbeddingSection | None) -> FaceModel:
     """Return the model of a recipe or of a model file."""
-    return FaceModel(cast(Backbone, component(registries, backbone)), embedding_dim, mirror=mirror, zoom=zoom)
+    network = cast(Backbone, component(registries, backbone))
+    if embedding is None:
+        return FaceModel(network)
+    return FaceModel(
+        network,
+        embedding.dim,
+        projection=embedding.projection,
+        mirror=embedding.mirror,
+        zoom=embedding.zoom,
+    )
 
 
 def wants_logits(evaluator: Evaluator) -> bool:
@@ -225,8 +232,7 @@ def experiment(
 def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
     """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
     embedding, frozen = recipe.embedding, recipe.train.frozen_stages
-    dim, mirror, zoom = (None, False, 1.0) if embedding is None else (embedding.dim, embedding.mirror, embedding.zoom)
-    model = face_model(registries, recipe.backbone, dim, mirror=mirror, zoom=zoom)
+    model = face_model(registries, recipe.backbone, embedding)
     told = list(getattr(model.backbone, "notices", ()))
     if embedding is not None and embedding.weights is not None:
         told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))

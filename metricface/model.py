@@ -21,24 +21,35 @@ class FaceModel(nn.Module):
         backbone: (B, 3, H, W) -> features (B, F), with `feature_dim` and `input_spec`.
         embedding_dim: D of the embedding layer (linear without bias, then batch normalisation: the "E" option of
             ArcFace without dropout); None leaves the features as they are, and D = F.
+        projection: the embedding layer serves training alone: heads and losses see it, and evaluation sees the features
+            before it, standardised by a batch normalisation without scale and shift. They keep more of what tells
+            people apart whom training never saw; the embeddings then have F numbers.
         mirror: in evaluation mode, a photo's mirror image is embedded too. A face and its mirror image are the same
             person; training sees both through a flip.
         zoom: in evaluation mode, the central `zoom` share of each side, enlarged, is embedded too; 1 for no such view.
             Of all these views, 2 or 4, the embedding is the mean, at as many times the time.
 
     Source:
-        arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out. The authors'
+        arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out. The projection
+        is that of SimCLR, arXiv 2002.05709 section 4.2, there with a hidden layer. The authors'
         code adds the mirror image's embedding likewise (eval/verification.py); the mean keeps the norm.
     """
 
     def __init__(
-        self, backbone: Backbone, embedding_dim: int | None = None, *, mirror: bool = False, zoom: float = 1.0
+        self,
+        backbone: Backbone,
+        embedding_dim: int | None = None,
+        *,
+        projection: bool = False,
+        mirror: bool = False,
+        zoom: float = 1.0,
     ) -> None:
         super().__init__()
         self.backbone = cast(nn.Module, backbone)
         self.input_spec: InputSpec = backbone.input_spec
         self.embedding_dim = embedding_dim or backbone.feature_dim
-        self.mirror, self.zoom = mirror, zoom
+        self.projection, self.mirror, self.zoom = projection, mirror, zoom
+        self.neck: nn.Module = nn.BatchNorm1d(backbone.feature_dim, affine=False) if projection else nn.Identity()
         self.embedding: nn.Module = nn.Identity()
         if embedding_dim is not None:
             self.embedding = nn.Sequential(
@@ -86,8 +97,12 @@ class FaceModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float32, normalised with `input_spec` -> embeddings (B, D), not normalised."""
         views = [images] if self.training else self._views(images)
-        embeddings: Tensor = torch.stack([self.embedding(self.backbone(view)) for view in views]).mean(dim=0)
+        embeddings: Tensor = torch.stack([self._embed(view) for view in views]).mean(dim=0)
         return embeddings
+
+    def _embed(self, images: Tensor) -> Tensor:
+        features: Tensor = self.neck(self.backbone(images))
+        return self.embedding(features) if self.training or not self.projection else features
 
     def _views(self, images: Tensor) -> list[Tensor]:
         """Return the photos as they are embedded in evaluation mode, each (B, 3, H, W)."""

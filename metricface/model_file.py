@@ -19,7 +19,7 @@ from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
 from metricface.model import FaceModel
 from metricface.model_folder import FORMAT, WEIGHTS, ModelFolder, not_readable, read_model, read_weights
-from metricface.recipe.schema import Component
+from metricface.recipe.schema import Component, EmbeddingSection
 from metricface.recipe.signature import arguments_model, validated
 from metricface.registry import Registries
 from metricface.results import OperatingPoint, Result
@@ -72,9 +72,7 @@ def save_model(
             "format": FORMAT,
             "metricface": __version__,
             "backbone": _reference(recipe.backbone),
-            "embedding_dim": recipe.embedding and recipe.embedding.dim,
-            "mirror": experiment.state.evaluated_model.mirror,
-            "zoom": experiment.state.evaluated_model.zoom,
+            "embedding": recipe.embedding and recipe.embedding.model_dump(exclude={"weights"}),
             "transform": {
                 "crop": recipe.data.crop,
                 "image_size": recipe.data.image_size,
@@ -108,22 +106,17 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     found = read_model(path)
     description = found.description
     try:
-        transform, reference, dim = (description[key] for key in ("transform", "backbone", "embedding_dim"))
+        transform, reference, layer = (description[key] for key in ("transform", "backbone", "embedding"))
+        embedding = None if layer is None else EmbeddingSection(**layer)
         input_spec = InputSpec(tuple(transform["mean"]), tuple(transform["std"]), transform["image_size"])
         crop = transform.get("crop", 1.0)  # model files of before there was a crop
         points = {
             name: [OperatingPoint.from_json(point) for point in stored]
             for name, stored in description.get("operating_points", {}).items()
         }
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise not_readable(found.path, error) from error
-    model = build.face_model(
-        registries,
-        _untrained(registries, reference),
-        dim,
-        mirror=bool(description.get("mirror", False)),
-        zoom=float(description.get("zoom", 1.0)),
-    )
+    model = build.face_model(registries, _untrained(registries, reference), embedding)
     _fill(model, found.weights, found.path, reference["name"])
     head = _load_head(found, registries, model.embedding_dim)
     return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, found.path, head, points)

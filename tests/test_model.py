@@ -120,3 +120,20 @@ def test_a_zoomed_model_embeds_the_middle_too() -> None:
     views = (images, images.flip(-1), middle, middle.flip(-1))
     assert torch.allclose(zoomed(images), sum(map(plain, views)) / 4, atol=1e-6)
     assert not torch.allclose(plain(images), plain(middle), atol=1e-3)
+
+
+def test_a_projection_is_for_training_alone() -> None:
+    torch.manual_seed(0)
+    model = FaceModel(TinyBackbone(dropout=0.0), 3, projection=True)
+    images = torch.randn(64, 3, 8, 8)
+    trained = model.train()(images)
+    assert trained.shape == (64, 3) == (64, model.embedding_dim)
+    for _ in range(200):
+        model(images)  # the running statistics settle
+    features = model.backbone(images)
+    standardised = (features - features.mean(dim=0)) / features.std(dim=0)
+    assert torch.allclose(
+        model.eval()(images), standardised, atol=0.02
+    )  # batch normalisation adds 1e-5 to the variances
+    trained.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())

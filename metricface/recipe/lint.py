@@ -31,10 +31,17 @@ def _head(recipe: Recipe, losses: list[Any], problems: Problems) -> None:
 
 
 def _logits(recipe: Recipe, known: Registries, problems: Problems) -> None:
-    """An evaluator that judges classes needs a head to give it logits."""
+    """An evaluator that judges classes needs a head to give it logits, on the embeddings that it was trained on."""
     for number, part in enumerate(recipe.evaluators):
-        if recipe.head is None and "logits" in getattr(known["evaluator"].load(part.name), "needs", ()):
+        if "logits" not in getattr(known["evaluator"].load(part.name), "needs", ()):
+            continue
+        if recipe.head is None:
             problems.add(("evaluate", number, "name"), f"{part.name!r} needs the logits of a head: add a [head]")
+        if recipe.embedding is not None and recipe.embedding.projection:
+            problems.add(
+                ("embedding", "projection"),
+                f"leaves no layer for the head whose logits {part.name!r} needs: take projection out",
+            )
 
 
 def _uses_pairs(loss: Any) -> bool:

@@ -96,6 +96,7 @@ def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, t
 
 def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Path) -> None:
     zoomed = ("--set", "embedding.mirror=true", "--set", "embedding.zoom=0.5")
+    zoomed += ("--set", "embedding.projection=true")
     shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", *zoomed)
     done = metricface("run", recipe, *shortened, "--out", "run", "--json")
     results = json.loads(done.stdout)["results"]
