@@ -17,7 +17,7 @@ from metricface.inference import ModelSubject
 from metricface.loading import Collate, Photos, Progress, Sample, TrainLoader, condition_names
 from metricface.model import FaceModel
 from metricface.model_folder import fill_embedding
-from metricface.preflight import check_people_apart
+from metricface.preflight import check_classes_left, check_people_apart, effective_priors
 from metricface.recipe.schema import Component, EmbeddingSection, Recipe
 from metricface.registry import Registries
 from metricface.training.parameters import backbone_groups, parameter_groups
@@ -205,6 +205,8 @@ def experiment(
     }
     splits = _open_splits(recipe, found, evaluators, console)
     train = splits["train"]
+    if any(wants_logits(evaluator) for evaluator in evaluators.values()):
+        check_classes_left(train)
     model, told = _model(recipe, registries)
     model = laid_out(model, device)
     loader, sampler = _loader(recipe, registries, train, model.input_spec, device)
@@ -216,6 +218,7 @@ def experiment(
         state.set_precision(precision)
     parts = (sampler, *splits.values())
     told += [notice for part in parts for notice in getattr(part, "notices", ())]
+    told = [*recipe.notices, *effective_priors(recipe, registries, train), *told]
     return Experiment(
         recipe=recipe,
         state=state,

@@ -322,6 +322,33 @@ class HasParameterStages(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalancing:
+    """How a sampler or loss moves the prior of the classes: one of n photos weighs n ** -power times its own weight.
+
+    Args:
+        setting: what does it, as the recipe says it: 'pos_weight = "balanced"'.
+        power: 0 leaves the prior as the photos have it, 1 makes all classes equally common.
+        weights: a factor for each class on top, in label order; () for none.
+    """
+
+    setting: str
+    power: float = 0.0
+    weights: tuple[float, ...] = ()
+
+
+@runtime_checkable
+class HasRebalancing(Protocol):
+    """Optional on samplers and losses that can correct for imbalance: two such corrections in a recipe are pointed out.
+
+    `rebalances` is asked before anything is made, with the recipe's checked arguments; None says that they leave the
+    prior alone.
+    """
+
+    @staticmethod
+    def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of component: the whole of its plugin surface.
 

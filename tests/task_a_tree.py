@@ -1,4 +1,4 @@
-"""A tiny Task A tree of drawn "faces" in two classes, and the loss that its recipe names, as a plugin."""
+"""A tiny Task A tree of drawn "faces" in two classes, and a recipe for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from installed import install
 
 RECIPE = """\
 [run]
@@ -29,7 +28,7 @@ name = "linear"
 binary = true
 
 [[loss]]
-name = "drawn-bce"
+name = "bce"
 
 [sampler]
 name = "shuffled"
@@ -47,25 +46,6 @@ device = "cpu"
 name = "classification"
 bootstrap_samples = 50
 """
-
-_PLUGIN = '''\
-import torch.nn.functional as F
-
-
-class BCE:
-    """Binary cross-entropy of one logit."""
-
-    consumes = "logits"
-
-    def __call__(self, given):
-        return F.binary_cross_entropy_with_logits(given.logits[:, 0], given.targets.float())
-'''
-
-
-def install_plugin(folder: Path) -> None:
-    """Install the loss "drawn-bce" in a folder that a test puts on sys.path."""
-    points = {"metricface.losses": {"drawn-bce": "drawn_plugin:BCE"}}
-    install(folder, "drawn-plugin", {"drawn_plugin": _PLUGIN}, points)
 
 
 def photo(female: bool, number: int) -> np.ndarray:

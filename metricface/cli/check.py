@@ -12,9 +12,13 @@ def check(
     recipe: Annotated[Path, typer.Argument(help="A recipe.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As in run.")] = None,
 ) -> None:
-    """Check a recipe: all of its mistakes at once. The data is checked by run and run --dry-run."""
+    """Check a recipe: all of its mistakes at once, then warnings. The data is checked by run and run --dry-run."""
+    from metricface.cli.render import Screen
     from metricface.recipe.load import load_recipe
     from metricface.registry import registries
 
     checked = load_recipe(recipe, overrides or (), registries())
+    screen = Screen()
+    for notice in checked.notices:
+        screen.say(f"warning: {notice}")
     print(f"{recipe}: good ({len(checked.components())} components, digest {checked.digest[:8]})")

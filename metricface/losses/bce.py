@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from metricface.contracts import LossInput
+from metricface.contracts import LossInput, Rebalancing
 from metricface.errors import RecipeError
 from metricface.functional.labels import check_labels
 from metricface.functional.logits import counts_of_all, logits_and_targets
@@ -69,6 +70,16 @@ class BCE:
         if logit_adjustment:
             negatives, positives = counts_of_all(class_counts, setting="loss bce: logit_adjustment")
             self._adjustment = logit_adjustment * math.log(positives / negatives)
+
+    @staticmethod
+    def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None:
+        """Return what `pos_weight` and `logit_adjustment` do to the prior of the classes."""
+        pos_weight, tau = arguments["pos_weight"], arguments["logit_adjustment"]
+        if pos_weight == "balanced":
+            return Rebalancing('pos_weight = "balanced"', 1.0)
+        settings = [f"pos_weight = {pos_weight}"] * (pos_weight != 1) + [f"logit_adjustment = {tau}"] * bool(tau)
+        weights = (1.0, pos_weight) if pos_weight != 1 else ()
+        return Rebalancing(" with ".join(settings), tau, weights) if settings else None
 
     def __call__(self, given: LossInput) -> Tensor:
         """Logits (B, 1) and targets (B,), 0 or 1 -> scalar, in nats.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from metricface.contracts import LossInput
+from metricface.contracts import LossInput, Rebalancing
 from metricface.errors import RecipeError
 from metricface.functional.logits import counts_of_all, logits_and_targets
 
@@ -50,6 +51,12 @@ class CrossEntropy:
         if logit_adjustment:
             counts = counts_of_all(class_counts, setting="loss cross-entropy: logit_adjustment")
             self._adjustment = torch.from_numpy(logit_adjustment * np.log(counts / counts.sum())).float()  # (C,)
+
+    @staticmethod
+    def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None:
+        """Return what `logit_adjustment` does to the prior of the classes."""
+        tau = arguments["logit_adjustment"]
+        return Rebalancing(f"logit_adjustment = {tau}", tau) if tau else None
 
     def __call__(self, given: LossInput) -> Tensor:
         """Logits (B, C) and targets (B,) -> scalar, in nats.

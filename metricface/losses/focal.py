@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from metricface.contracts import LossInput
+from metricface.contracts import LossInput, Rebalancing
 from metricface.errors import RecipeError
 from metricface.functional.labels import check_labels
 from metricface.functional.logits import counts_of_all, logits_and_targets
@@ -53,6 +54,16 @@ class Focal:
             self._weights = torch.from_numpy(counts.sum() / (len(counts) * counts)).float()
         elif alpha is not None:
             self._weights = torch.tensor([1 - alpha, alpha])
+
+    @staticmethod
+    def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None:
+        """Return what `alpha` does to the prior of the classes; what `gamma` does depends on the photos."""
+        alpha = arguments["alpha"]
+        if alpha is None or alpha == 0.5:
+            return None
+        if alpha == "balanced":
+            return Rebalancing('alpha = "balanced"', 1.0)
+        return Rebalancing(f"alpha = {alpha}", weights=(1 - alpha, alpha))
 
     def __call__(self, given: LossInput) -> Tensor:
         """Logits (B, C), or (B, 1) of a binary head, and targets (B,) -> scalar, in nats.

@@ -6,12 +6,16 @@ from typing import Any
 
 from metricface.errors import nearest
 from metricface.recipe.problems import Problems
+from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import Recipe
 from metricface.registry import Registries
 
 
 def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
-    """Add what does not fit together: losses and head, miner and losses, the selected figure and the evaluators."""
+    """Add what does not fit together: losses and head, miner and losses, the selected figure and the evaluators.
+
+    Two corrections for imbalance are warned of, not refused: a method may mean it so.
+    """
     losses: list[Any] = [known["loss"].load(part.name) for part in recipe.losses]
     _head(recipe, losses, problems)
     if recipe.miner is not None and not any(_uses_pairs(loss) for loss in losses):
@@ -19,6 +23,8 @@ def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
     _logits(recipe, known, problems)
     _names_once(recipe, problems)
     _select(recipe, known, problems)
+    for stack in stacks(recipe, known):
+        problems.warn(("loss", stack.place), stack.warning())
 
 
 def _head(recipe: Recipe, losses: list[Any], problems: Problems) -> None:

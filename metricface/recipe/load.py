@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), known: Registries | N
         lint(recipe, known, problems)
     problems.refuse()
     assert recipe is not None  # refuse() has raised otherwise
-    return recipe
+    return replace(recipe, notices=tuple(problems.warnings))
 
 
 class _Reader:

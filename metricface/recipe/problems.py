@@ -18,6 +18,9 @@ class Problems:
     Args:
         file: the recipe as the user named it.
         lines: path -> line in it.
+
+    Attributes:
+        warnings: what does not keep a recipe from being used, in the same form.
     """
 
     def __init__(self, file: str, lines: Mapping[Path, int]) -> None:
@@ -25,6 +28,7 @@ class Problems:
         self._overridden: dict[Path, str] = {}
         self._recipe: list[str] = []
         self._plugins: list[str] = []
+        self.warnings: list[str] = []
 
     def override(self, path: Path, text: str) -> None:
         """From now on the value at `path` stands in the option `text`, not in the file."""
@@ -33,6 +37,10 @@ class Problems:
     def add(self, path: Path, message: str, *, key: str = "") -> None:
         """Add a problem of the value at `path`; `key` is what to call it, by default the path itself."""
         self._recipe.append(f"{self._where(path)}  {key or _shown(path)}  {message}")
+
+    def warn(self, path: Path, message: str) -> None:
+        """Add what the user should know of the value at `path`; the recipe is good all the same."""
+        self.warnings.append(f"{self._where(path)}  {_shown(path)}  {message}")
 
     def add_plugin(self, path: Path, error: PluginError) -> None:
         """Add a component that is there but broken."""

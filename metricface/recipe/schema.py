@@ -131,7 +131,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A checked recipe: every section with its defaults written in."""
+    """A checked recipe: every section with its defaults written in; `notices` are what lint warns of."""
 
     path: Path
     run: RunSection
@@ -148,6 +148,7 @@ class Recipe:
     schedule: Component | None = None
     transforms: tuple[Component, ...] = ()
     evaluators: tuple[Component, ...] = ()
+    notices: tuple[str, ...] = field(default=(), compare=False)
 
     def components(self) -> tuple[Component, ...]:
         """Return every component, in the order of the sections."""

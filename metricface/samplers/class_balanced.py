@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
+from metricface.contracts import Rebalancing
 from metricface.samplers.dealing import deck
 from metricface.samplers.refusals import check_photos
 
@@ -72,6 +73,12 @@ class ClassBalanced:
         # On a line as long as the epoch has draws, class c owns the stretch from edge c to edge c + 1.
         self._edges = np.concatenate([[0.0], draws * (ends / ends[-1])])
         self.notices = _notices(counts, np.diff(self._edges) / counts)
+
+    @staticmethod
+    def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None:
+        """Return what `power` does to the prior of the classes."""
+        power = arguments["power"]
+        return Rebalancing(f"power = {power}", power) if power else None
 
     def __len__(self) -> int:
         return self._num_batches

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
+from metricface.contracts import Rebalancing
 from metricface.samplers.dealing import deal_groups, deck, plan_epoch, views_of_group
 from metricface.samplers.notices import notices_on_groups, notices_on_singletons
 from metricface.samplers.refusals import check_people, check_photos, check_views
@@ -72,6 +73,11 @@ class IdentityBalanced:
             *notices_on_singletons(sizes, singletons),
             *notices_on_groups(leads, self._groups, self._num_batches * world_size),
         )
+
+    @staticmethod
+    def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None:
+        """Return that all people are drawn equally often."""
+        return Rebalancing("all people equally often", 1.0)
 
     def __len__(self) -> int:
         return self._num_batches

@@ -6,12 +6,11 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from task_a_tree import RECIPE, install_plugin, make_tree, photo, write_recipe
+from task_a_tree import RECIPE, make_tree, photo, write_recipe
 from task_b_tree import RECIPE as TASK_B
 from task_b_tree import make_tree as make_people
 from task_b_tree import write_recipe as write_task_b
@@ -23,15 +22,6 @@ from metricface.images import write_image
 
 def metricface(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    folder = tmp_path_factory.mktemp("plugin")
-    install_plugin(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +225,7 @@ def test_other_classes_in_val_are_refused_before_training(tmp_path: Path) -> Non
 
 
 def test_an_evaluator_of_classes_without_a_head_is_a_mistake_of_the_recipe(tree: Path, tmp_path: Path) -> None:
-    text = RECIPE.replace('[head]\nname = "linear"\nbinary = true\n', "").replace("drawn-bce", "contrastive")
+    text = RECIPE.replace('[head]\nname = "linear"\nbinary = true\n', "").replace("bce", "contrastive")
     done = metricface("check", write_recipe(tmp_path, tree, text))
     assert done.exit_code == 2
     assert "'classification' needs the logits of a head: add a [head]" in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from task_a_tree import install_plugin, make_tree, photo, write_recipe
+from task_a_tree import make_tree, photo, write_recipe
 
 from metricface.deploy import predict
 from metricface.deploy.predict import Classifier, Labelled, find_photos, write_csv
@@ -27,13 +27,10 @@ class Silent:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    install_plugin(folder / "plugin")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder / "plugin"))
-        recipe = load_recipe(write_recipe(folder, make_tree(folder / "tree")), ["train.epochs=1"])
-        yield run(recipe, registries(), Silent(), out=folder / "run").folder / "model"
+    recipe = load_recipe(write_recipe(folder, make_tree(folder / "tree")), ["train.epochs=1"])
+    return run(recipe, registries(), Silent(), out=folder / "run").folder / "model"
 
 
 def test_photos_are_read_one_batch_at_a_time(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
