@@ -81,7 +81,14 @@ def write_new(path: Path, text: str) -> None:
 
 def _task_a(layout: Layout) -> dict[str, object]:
     """Return what the template of Task A leaves open."""
-    return {"batch_size": min(_MOST_PHOTOS, len(layout.splits["train"]))}
+    head = ("binary = true", f"one logit: the log-odds of {_toml(layout.classes[-1])}")
+    if len(layout.classes) > 2:
+        head = ("binary = false", "one logit per class")
+    return {
+        "batch_size": min(_MOST_PHOTOS, len(layout.splits["train"])),
+        "binary": _commented(*head),
+        "loss": _toml("cross-entropy" if len(layout.classes) > 2 else "bce"),
+    }
 
 
 def _task_b(layout: Layout) -> dict[str, object]:
@@ -126,7 +133,11 @@ def _data_section(layout: Layout) -> str:
         lines.append((f"classes = [{listed}]", f"in label order{positive}"))
     if layout.dataset == "class-folder":
         lines.append(('# person_pattern = "^(.+)_[0-9]+$"', "if names say who it is: nobody may be in both splits"))
-    return "\n".join(f"{line.ljust(_COMMENT_COLUMN - 2)}  # {text}" if text else line for line, text in lines)
+    return "\n".join(_commented(*line) for line in lines)
+
+
+def _commented(line: str, text: str) -> str:
+    return f"{line.ljust(_COMMENT_COLUMN - 2)}  # {text}" if text else line
 
 
 def _toml(value: str) -> str:

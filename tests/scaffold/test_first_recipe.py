@@ -85,6 +85,27 @@ def test_a_small_class_tree_gets_a_small_batch(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "r.toml").train.batch_size == 6
 
 
+@pytest.mark.parametrize(
+    ("classes", "binary", "loss", "comment"),
+    [
+        (("f", "m"), True, "bce", '# one logit: the log-odds of "m"\n'),
+        (("x", "y", "z"), False, "cross-entropy", "# one logit per class\n"),
+    ],
+)
+def test_classes_get_one_correction_for_imbalance(
+    classes: tuple[str, ...], binary: bool, loss: str, comment: str, tmp_path: Path
+) -> None:
+    names = [f"{split}/{name}/{n}.jpg" for split in ("train", "val") for name in classes for n in range(3)]
+    found = first_recipe(empty_photos(tmp_path / "data", names), "a")
+    write_new(tmp_path / "r.toml", found.text)
+    recipe = load_recipe(tmp_path / "r.toml")
+    assert (recipe.head.arguments["binary"], [part.name for part in recipe.losses]) == (binary, [loss])
+    assert (recipe.sampler.name, recipe.notices) == ("class-balanced", ())
+    assert {part.name for part in recipe.transforms} == {"horizontal-flip", "rotation", "colour-jitter"}
+    assert [part.name for part in recipe.evaluators] == ["classification"]
+    assert f"{f'binary = {str(binary).lower()}'.ljust(30)}{comment}" in found.text
+
+
 def test_what_was_found_is_told(tmp_path: Path) -> None:
     rows = [("path", "split", "label", "age"), *((f"{n}.jpg", "train", "mf"[n % 2], "") for n in range(5))]
     rows += [("8.jpg", "val", "m", ""), ("9.jpg", "val", "f", "")]
