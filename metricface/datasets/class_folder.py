@@ -41,7 +41,7 @@ class ClassFolder:
         split: "train", "val" or another folder of `root`; "" when `root` is itself a split.
         classes: the folders' names, exactly, in label order; every split holds all of them and no others.
         person_pattern: a regular expression whose first group, searched for in the file's name without its suffix, is
-            the person: "^(s[0-9]+)_" for s8_3.pgm. People in two splits are then refused. None: nobody is known.
+            the person: "^(s[0-9]+)_" for s8_3.pgm. People in two splits are then refused. None or "": nobody is known.
 
     Raises:
         DataError: the folder or the split is missing, its folders are not the classes, a class has no photo, or no
@@ -71,7 +71,8 @@ class ClassFolder:
         if counts["person"] == len(items):
             raise DataError(
                 f"data.person_pattern: matches none of the {len(items)} photos of {folder} (got {person_pattern!r}; "
-                f"the first is {items[0].path.stem!r}). Its first group must be the person; or leave it out."
+                f"the first is {items[0].path.stem!r}). Its first group must be the person. "
+                'Where names do not say who it is: person_pattern = "".'
             )
         counts["empty"] = sum(not paths for paths in found.values())
         self.label_names = classes
@@ -98,7 +99,7 @@ def _photos_of_folders(folder: Path, counts: Counter[str]) -> dict[str, list[Pat
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     """Return the regular expression, or refuse it."""
-    if pattern is None:
+    if not pattern:  # "" is how --set takes a recipe's pattern out
         return None
     try:
         compiled = re.compile(pattern)

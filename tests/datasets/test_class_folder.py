@@ -101,8 +101,14 @@ def test_a_pattern_that_matches_nothing_is_refused(tmp_path: Path) -> None:
         opened(tree(tmp_path, DEMO), person_pattern="^(p[0-9]+)_")
     assert str(caught.value) == (
         f"data.person_pattern: matches none of the 4 photos of {tmp_path / 'val'} (got '^(p[0-9]+)_'; the first is "
-        "'s4_1'). Its first group must be the person; or leave it out."
+        "'s4_1'). Its first group must be the person. Where names do not say who it is: person_pattern = \"\"."
     )
+
+
+def test_an_empty_pattern_is_none(tmp_path: Path) -> None:
+    dataset = opened(tree(tmp_path, DEMO), person_pattern="")
+    assert {item.identity for item in dataset.items} == {""}
+    assert len(dataset.notices) == 1
 
 
 @pytest.mark.parametrize(
