@@ -13,6 +13,7 @@ from metricface.data.roles import GalleryAndProbes
 from metricface.errors import ModelError
 from metricface.inference import ModelSubject
 from metricface.loading import Photos
+from metricface.machine import choose_device, worker_count
 from metricface.model_file import LoadedModel, load_model, stored_component
 from metricface.recipe.schema import Component
 from metricface.registry import Registries
@@ -62,7 +63,7 @@ def evaluate_model(
     photos = Photos(asked.dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
     for notice in photos.notices:
         console.say(notice)
-    chosen = build.choose_device(device)
+    chosen = choose_device(device)
     subject = ModelSubject(
         build.laid_out(loaded.model, chosen),
         photos,
@@ -70,7 +71,7 @@ def evaluate_model(
         head=build.on(chosen, loaded.head),
         operating_points={} if asked.fitted_here else loaded.operating_points,
         device=chosen,
-        workers=build.worker_count("auto", chosen),
+        workers=worker_count("auto", chosen),
         progress=console.progress("evaluating"),
     )
     results = {name: evaluator(subject) for name, evaluator in evaluators.items()}

@@ -19,6 +19,7 @@ LEVELS = {
     "files": 0,
     "registry": 1,
     "images": 1,
+    "machine": 1,
     "tables": 1,
     "outcomes": 1,  # writes what results hold
     "model": 1,

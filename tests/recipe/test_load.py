@@ -216,13 +216,16 @@ MISTAKES = {
         changed("margin = 0.4", "margin = 2020-01-01"),
         "r.toml:19  head.margin  is or holds a date or time, which no parameter takes: put it in quotes",
     ),
-    "a section of tables alone": (GOOD + "[heads.arc]\n", "r.toml:42  heads  unknown section. Did you mean \"head\"?"),
+    "a section of tables alone": (GOOD + "[heads.arc]\n", 'r.toml:42  heads  unknown section. Did you mean "head"?'),
     "a table in a section": (
-        GOOD.replace("[sampler]\nname = \"order\"", "[sampler.order]"),
+        GOOD.replace('[sampler]\nname = "order"', "[sampler.order]"),
         "r.toml:29  sampler.name  is missing or no text. There are: order",
     ),
     "an element without a name": (changed('name = "softmax"', "margin = 1"), "loss.name  is missing or no text"),
-    "weight": (changed("weight = 0.5", "weight = -0.5"), "loss.pairs.weight  must be a number of at least 0 (got -0.5)"),
+    "weight": (
+        changed("weight = 0.5", "weight = -0.5"),
+        "loss.pairs.weight  must be a number of at least 0 (got -0.5)",
+    ),
     "run name": (changed('"try"', '"../try"'), "run.name  must be usable as a folder name"),
     "workers": (changed("epochs = 3", 'epochs = 3\nworkers = "many"'), "train.workers  must be an integer"),
     "no head": (
@@ -270,7 +273,9 @@ def test_each_mistake_has_its_message(name: str, tmp_path: Path) -> None:
 
 def test_a_broken_component_is_exit_4_and_joins_the_other_problems(tmp_path: Path) -> None:
     text = changed('name = "softmax"', 'name = "broken"')
-    with pytest.raises(PluginError, match=r"r\.toml:22  loss\.broken\.name  loss 'broken' .*: cannot be imported") as caught:
+    with pytest.raises(
+        PluginError, match=r"r\.toml:22  loss\.broken\.name  loss 'broken' .*: cannot be imported"
+    ) as caught:
         load(tmp_path, text)
     assert caught.value.exit_code == 4
     assert len(problems(tmp_path, text.replace("epochs = 3", "epochs = 0"))) == 2
@@ -306,7 +311,9 @@ def test_set_equals_editing_the_file(override: str, tmp_path: Path) -> None:
 
 
 def test_a_date_and_a_wrong_distortion_hide_no_other_mistake(tmp_path: Path) -> None:
-    text = changed("epochs = 3\nbatch_size = 8", "epochs = 2020-01-01\nema = 2\nzzz = 12:00:00\nbatch_sise = [1979-05-27]")
+    text = changed(
+        "epochs = 3\nbatch_size = 8", "epochs = 2020-01-01\nema = 2\nzzz = 12:00:00\nbatch_sise = [1979-05-27]"
+    )
     names = "epochs, batch_size, precision, select, "
     found = problems(tmp_path, text.replace('"foggy",', '"foogy", 3, "rayny",'))
     assert [line.split(names)[0] for line in found] == [
@@ -323,7 +330,9 @@ def test_a_date_and_a_wrong_distortion_hide_no_other_mistake(tmp_path: Path) -> 
     ]
 
 
-TWICE = GOOD.replace("[backbone]", '[[transform]]\nname = "spoil"\ndistortions = ["rainy"]\nprobability = 0.1\n\n[backbone]')
+TWICE = GOOD.replace(
+    "[backbone]", '[[transform]]\nname = "spoil"\ndistortions = ["rainy"]\nprobability = 0.1\n\n[backbone]'
+)
 
 
 def test_the_second_of_a_name_is_reached_by_its_number(tmp_path: Path) -> None:
