@@ -86,7 +86,7 @@ class Classifier:
                 'name = "classification" to its recipe and run that again.'
             )
         limit_threads()
-        self.labels: tuple[str, ...] = tuple(loaded.description["labels"])
+        self.labels = loaded.description.labels
         self.threshold = points[0].threshold if points else _HALF
         self.temperature = points[0].values.get("temperature", 1.0) if points else 1.0
         self.notices: tuple[str, ...] = ()
