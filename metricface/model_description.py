@@ -121,7 +121,7 @@ def read_description(folder: Path) -> Description:
         raise not_readable(folder, f"model.json: {error.strerror}") from error
     except ValidationError as error:
         found = {".".join(map(str, problem["loc"])): problem for problem in error.errors()}
-        if found.get("format", {}).get("type") == "less_than_equal":
+        if "format" in found and found["format"]["type"] == "less_than_equal":
             raise ModelError(
                 f"{folder}: model format {found['format']['input']}, this MetricFace reads 1 to {FORMAT}. "
                 "Update metricface."
