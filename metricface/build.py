@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -15,6 +15,7 @@ from metricface.contracts import KINDS, Backbone, Dataset, Evaluator, InputSpec,
 from metricface.errors import MetricFaceError, PluginError, RecipeError
 from metricface.inference import ModelSubject
 from metricface.loading import Collate, Photos, Progress, Sample, TrainLoader, condition_names
+from metricface.machine import choose_device, worker_count
 from metricface.model import FaceModel
 from metricface.model_folder import fill_embedding
 from metricface.preflight import check_classes_left, check_people_apart, effective_priors
@@ -155,32 +156,6 @@ def laid_out(model: FaceModel, device: torch.device) -> FaceModel:
     """Move a model to the device in the memory order that training and evaluation share, for equal roundings."""
     moved: FaceModel = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
-
-
-def choose_device(wanted: str) -> torch.device:
-    """Return the device for `train.device`: "auto" takes CUDA when there is one.
-
-    Raises:
-        RecipeError: no such device here.
-    """
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise RecipeError(
-            f"train.device: {wanted!r} is not on this machine ({str(error).splitlines()[0]}). "
-            'Use "auto", "cpu" or "cuda".'
-        ) from error
-    return device
-
-
-def worker_count(wanted: int | str, device: torch.device) -> int:
-    """Return the loader's processes: by default none on a CPU, where they would compete with training."""
-    if isinstance(wanted, int):
-        return wanted
-    return min(8, len(_usable_cores()) - 1) if device.type == "cuda" else 0
 
 
 def experiment(
@@ -361,10 +336,3 @@ def _some_images(photos: Photos, input_spec: InputSpec, batch_size: int) -> torc
 def on(device: torch.device, part: Any) -> Any:
     """Move a component that is a torch module to the device."""
     return part.to(device) if isinstance(part, torch.nn.Module) else part
-
-
-def _usable_cores() -> set[int]:
-    import os
-
-    affinity: Callable[[int], set[int]] = getattr(os, "sched_getaffinity", lambda _: set(range(os.cpu_count() or 1)))
-    return affinity(0)

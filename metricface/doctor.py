@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from metricface import __version__
 from metricface.errors import PluginError
+from metricface.machine import usable_cores
 from metricface.registry import registries
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _package(about: str, wanted: Requirement, *, missing: str) -> Finding:
 
 
 def _devices() -> Iterator[Finding]:
-    cores, there = _usable_cores(), os.cpu_count() or 1
+    cores, there = usable_cores(), os.cpu_count() or 1
     yield Finding("devices", "cpu", f"{cores} of {there} cores usable ({platform.machine()})")
     import torch
 
@@ -153,7 +154,7 @@ def _devices() -> Iterator[Finding]:
 def _threads() -> Iterator[Finding]:
     import torch
 
-    threads, cores = torch.get_num_threads(), _usable_cores()
+    threads, cores = torch.get_num_threads(), usable_cores()
     if threads > cores:
         found = f"{threads} threads on {cores} usable cores, which slows training"
         yield Finding("threads", "torch", found, NOTE, f"export OMP_NUM_THREADS={cores}")
@@ -221,16 +222,6 @@ def _plugins() -> Iterator[Finding]:
             yield Finding("plugins", what, str(error), PROBLEM)
     packages = sorted({f"{entry.distribution} {entry.version}" for _, entry in entries})
     yield Finding("plugins", "components", f"{len(entries) - broken} of {len(entries)} good ({', '.join(packages)})")
-
-
-def _usable_cores() -> int:
-    """Return the cores that this process may use: its affinity, less where a container's quota allows fewer."""
-    affinity: Callable[[int], set[int]] = getattr(os, "sched_getaffinity", lambda _: set(range(os.cpu_count() or 1)))
-    cores = len(affinity(0))
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no quota
-    return cores
 
 
 def _folder(path: Path) -> str:

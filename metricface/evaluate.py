@@ -13,6 +13,8 @@ from metricface.data.roles import GalleryAndProbes
 from metricface.errors import ModelError
 from metricface.inference import ModelSubject
 from metricface.loading import Photos
+from metricface.machine import choose_device, worker_count
+from metricface.model_description import Description, Reference
 from metricface.model_file import LoadedModel, load_model, stored_component
 from metricface.recipe.schema import Component
 from metricface.registry import Registries
@@ -21,7 +23,7 @@ from metricface.results import Result
 IDENTIFICATION = "identification"
 
 _CACHE = 2 * 2**30
-_PLAIN: Mapping[str, Any] = {"name": IDENTIFICATION, "arguments": {}, "version": ""}  # for a model without one
+_PLAIN = Reference(name=IDENTIFICATION, arguments={})  # for a model without one
 
 
 def evaluate_model(
@@ -62,7 +64,7 @@ def evaluate_model(
     photos = Photos(asked.dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
     for notice in photos.notices:
         console.say(notice)
-    chosen = build.choose_device(device)
+    chosen = choose_device(device)
     subject = ModelSubject(
         build.laid_out(loaded.model, chosen),
         photos,
@@ -70,7 +72,7 @@ def evaluate_model(
         head=build.on(chosen, loaded.head),
         operating_points={} if asked.fitted_here else loaded.operating_points,
         device=chosen,
-        workers=build.worker_count("auto", chosen),
+        workers=worker_count("auto", chosen),
         progress=console.progress("evaluating"),
     )
     results = {name: evaluator(subject) for name, evaluator in evaluators.items()}
@@ -85,43 +87,40 @@ class _Asked:
     """
 
     dataset: Dataset
-    evaluators: Sequence[Mapping[str, Any]]
+    evaluators: Sequence[Reference]
     named: Mapping[str, str]
     fitted_here: bool
 
 
-def _stored_data(description: Mapping[str, Any], data: Path | None, registries: Registries) -> _Asked:
+def _stored_data(description: Description, data: Path | None, registries: Registries) -> _Asked:
     """Return the dataset that a model file names, on its own root or another, with the model's own evaluators."""
-    own = Path(description["data"]["root"])
+    own = Path(description.data.root)
     root = own if data is None else data
     split = "val" if (root / "val").is_dir() or data is None else ""
-    stored = stored_component(registries, "dataset", description["data"])
+    stored = stored_component(registries, "dataset", description.data)
     dataset = build.component(registries, stored, root=root, split=split)
-    fitted_here = description.get("calibration") is None and (root / split).resolve() == (own / "val").resolve()
-    return _Asked(dataset, description["evaluate"], {"root": str(root), "split": split or root.name}, fitted_here)
+    fitted_here = description.calibration is None and (root / split).resolve() == (own / "val").resolve()
+    return _Asked(dataset, description.evaluate, {"root": str(root), "split": split or root.name}, fitted_here)
 
 
-def _gallery_and_probes(description: Mapping[str, Any], gallery: Path, probes: Path, registries: Registries) -> _Asked:
+def _gallery_and_probes(description: Description, gallery: Path, probes: Path, registries: Registries) -> _Asked:
     """Return two folders of people's folders as one dataset, to be identified as the model's recipe says or plainly."""
     folders = Component("dataset", "identity-folder")
     parts = [build.component(registries, folders, root=root, split="") for root in (gallery, probes)]
     named = {"root": f"gallery {gallery}, probes {probes}", "split": f"gallery {gallery.name}, probes {probes.name}"}
-    evaluators = [part for part in description["evaluate"] if part["name"] == IDENTIFICATION] or [_PLAIN]
+    evaluators = [part for part in description.evaluate if part.name == IDENTIFICATION] or [_PLAIN]
     return _Asked(GalleryAndProbes(*parts), evaluators, named, fitted_here=False)
 
 
-def _evaluators(
-    loaded: LoadedModel, references: Sequence[Mapping[str, Any]], registries: Registries
-) -> dict[str, Evaluator]:
+def _evaluators(loaded: LoadedModel, references: Sequence[Reference], registries: Registries) -> dict[str, Evaluator]:
     """Return the evaluators by name, or refuse a model that has none or lacks what one needs."""
     if not references:
         raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
-    class_names = tuple(loaded.description["labels"])
     found: dict[str, Evaluator] = {}
     for reference in references:
-        name = reference["name"]
+        name = reference.name
         stored = stored_component(registries, "evaluator", reference)
-        found[name] = build.component(registries, stored, class_names=class_names)
+        found[name] = build.component(registries, stored, class_names=loaded.description.labels)
         if build.wants_logits(found[name]) and loaded.head is None:
             raise ModelError(
                 f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."

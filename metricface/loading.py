@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from metricface.contracts import CLEAN, Batch, Dataset, InputSpec, Item, Sampler, Transform, View
 from metricface.errors import DataError
 from metricface.images import central_crop, limit_threads, resize
+from metricface.machine import usable_cores
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
@@ -105,7 +105,7 @@ class Photos:
             return None
 
         reasons: list[str | None] = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             for reason in pool.map(read, range(len(self._dataset))):
                 reasons.append(reason)
                 if progress is not None:

@@ -18,7 +18,8 @@ from metricface.contracts import KINDS, Head, InputSpec
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
 from metricface.model import FaceModel
-from metricface.model_folder import FORMAT, WEIGHTS, ModelFolder, not_readable, read_model, read_weights
+from metricface.model_description import FORMAT, Description, Reference
+from metricface.model_folder import WEIGHTS, ModelFolder, read_model, read_weights
 from metricface.recipe.schema import Component, EmbeddingSection
 from metricface.recipe.signature import arguments_model, validated
 from metricface.registry import Registries
@@ -36,7 +37,7 @@ class LoadedModel:
         input_spec: mean and std of the photos it wants.
         image_size: their side length in pixels.
         crop: central share of each side that is kept before resizing.
-        description: the whole of model.json.
+        description: model.json, checked.
         folder: where it was read.
         head: embeddings to logits, in evaluation mode; None where no evaluator of the recipe needed it.
         operating_points: by evaluator, what was fitted when the model was made.
@@ -46,7 +47,7 @@ class LoadedModel:
     input_spec: InputSpec
     image_size: int
     crop: float
-    description: dict[str, Any]
+    description: Description
     folder: Path
     head: Head | None = None
     operating_points: Mapping[str, Sequence[OperatingPoint]] = field(default_factory=dict)
@@ -105,39 +106,44 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     """
     found = read_model(path)
     description = found.description
-    try:
-        transform, reference, layer = (description[key] for key in ("transform", "backbone", "embedding"))
-        embedding = None if layer is None else EmbeddingSection(**layer)
-        input_spec = InputSpec(tuple(transform["mean"]), tuple(transform["std"]), transform["image_size"])
-        crop = transform.get("crop", 1.0)  # model files of before there was a crop
-        points = {
-            name: [OperatingPoint.from_json(point) for point in stored]
-            for name, stored in description.get("operating_points", {}).items()
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise not_readable(found.path, error) from error
-    model = build.face_model(registries, _untrained(registries, reference), embedding)
-    _fill(model, found.weights, found.path, reference["name"])
-    head = _load_head(found, registries, model.embedding_dim)
-    return LoadedModel(model.eval(), input_spec, transform["image_size"], crop, description, found.path, head, points)
+    transform, layer = description.transform, description.layer
+    model = build.face_model(
+        registries,
+        _untrained(registries, description.backbone),
+        None if layer is None else EmbeddingSection.model_construct(**layer.model_dump()),
+    )
+    _fill(model, found.weights, found.path, description.backbone.name)
+    return LoadedModel(
+        model=model.eval(),
+        input_spec=InputSpec(transform.mean, transform.std, transform.image_size),
+        image_size=transform.image_size,
+        crop=transform.crop,
+        description=description,
+        folder=found.path,
+        head=_load_head(found, registries, model.embedding_dim),
+        operating_points={
+            name: [OperatingPoint.from_json(point.model_dump()) for point in stored]
+            for name, stored in description.operating_points.items()
+        },
+    )
 
 
-def stored_component(registries: Registries, kind: str, reference: Mapping[str, Any]) -> Component:
+def stored_component(registries: Registries, kind: str, reference: Reference) -> Component:
     """Return a component that a model file names, its arguments checked like those of a recipe.
 
     Raises:
         ModelError: the arguments are not what the installed version of the component takes.
         PluginError: it is not installed.
     """
-    name = reference["name"]
+    name = reference.name
     entry = registries[kind].find(name)
     try:
-        arguments = validated(arguments_model(registries[kind].load(name), KINDS[kind]), reference["arguments"])
+        arguments = validated(arguments_model(registries[kind].load(name), KINDS[kind]), reference.arguments)
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(
             f"{kind} {name!r}: the model file's {'.'.join(map(str, first['loc']))} does not fit the installed "
-            f"{entry.distribution} {entry.version} ({first['msg']}); it was made with {reference['version']}."
+            f"{entry.distribution} {entry.version} ({first['msg']}); it was made with {reference.version}."
         ) from error
     return Component(kind, name, arguments, entry.distribution, entry.version)
 
@@ -155,20 +161,20 @@ def _save_head(folder: Path, experiment: build.Experiment) -> dict[str, Any] | N
 
 def _load_head(found: ModelFolder, registries: Registries, embedding_dim: int) -> Head | None:
     """Return the head of a model folder, None where it keeps none."""
-    reference = found.description.get("head")
+    reference = found.description.head
     if reference is None:
         return None
     head: Head = build.component(
         registries,
         stored_component(registries, "head", reference),
         embedding_dim=embedding_dim,
-        num_classes=len(found.description["labels"]),
-        class_counts=np.array(reference["class_counts"], np.int64),
+        num_classes=len(found.description.labels),
+        class_counts=np.array(reference.class_counts, np.int64),
         rank=0,
         world_size=1,
     )
     if isinstance(head, nn.Module):
-        _fill(head.eval(), read_weights(found.path / _HEAD, reference["sha256"]), found.path, reference["name"])
+        _fill(head.eval(), read_weights(found.path / _HEAD, reference.sha256), found.path, reference.name)
     return head
 
 
@@ -187,10 +193,11 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], folder: Path, name: 
         raise ModelError(f"{folder}: the weights do not fit {name} ({str(error).splitlines()[0]}).") from error
 
 
-def _untrained(registries: Registries, reference: Mapping[str, Any]) -> Component:
+def _untrained(registries: Registries, reference: Reference) -> Component:
     """Return the backbone to load weights into; one that takes `weights` must not fetch any first."""
-    weights = {"weights": "random"} if "weights" in reference["arguments"] else {}
-    return stored_component(registries, "backbone", {**reference, "arguments": {**reference["arguments"], **weights}})
+    weights = {"weights": "random"} if "weights" in reference.arguments else {}
+    untrained = reference.model_copy(update={"arguments": {**reference.arguments, **weights}})
+    return stored_component(registries, "backbone", untrained)
 
 
 def _reference(part: Component) -> dict[str, Any]:

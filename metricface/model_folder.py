@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from metricface.errors import ModelError
+from metricface.model_description import Description, not_readable, read_description
 
-FORMAT = 1
 WEIGHTS = "model.safetensors"
 
 
@@ -24,18 +22,18 @@ class ModelFolder:
 
     Args:
         path: the folder itself.
-        description: the whole of model.json.
+        description: model.json, checked.
         weights: name -> tensor, the state of a FaceModel.
     """
 
     path: Path
-    description: dict[str, Any]
+    description: Description
     weights: dict[str, Tensor]
 
     @property
     def source(self) -> str:
         """Which weights these are, for the record: the beginning of their sha256, and what they were trained from."""
-        return f"model {self.description['sha256'][:12]} of backbone {self.description['backbone']['name']}"
+        return f"model {self.description.sha256[:12]} of backbone {self.description.backbone.name}"
 
     def part(self, name: str) -> dict[str, Tensor]:
         """Return the tensors of one part of the FaceModel, "backbone" or "embedding", by their names in it."""
@@ -63,20 +61,14 @@ def read_model(path: Path) -> ModelFolder:
     """Read a model folder or the model of a run folder; nothing in it can run code.
 
     Raises:
-        ModelError: missing, damaged, of another format, or weights that are not those of the description.
+        ModelError: missing, damaged, of a newer format, or weights that are not those of the description.
     """
     folder = find_model(path)
-    try:
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        version, digest, _ = description["format"], description["sha256"], description["backbone"]["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise not_readable(folder, error) from error
-    if version != FORMAT:
-        raise ModelError(f"{folder}: model format {version}, this MetricFace reads {FORMAT}. Update metricface.")
-    return ModelFolder(folder, description, read_weights(folder / WEIGHTS, digest))
+    description = read_description(folder)
+    return ModelFolder(folder, description, read_weights(folder / WEIGHTS, description.sha256))
 
 
-def read_weights(path: Path, digest: str) -> dict[str, Tensor]:
+def read_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
     """Read the tensors of one file of a model folder.
 
     Raises:
@@ -88,12 +80,7 @@ def read_weights(path: Path, digest: str) -> dict[str, Tensor]:
             raise ModelError(f"{path.parent}: {path.name} is not the file that model.json describes. Copy both again.")
         return load(data)
     except (OSError, SafetensorError) as error:
-        raise not_readable(path.parent, error) from error
-
-
-def not_readable(folder: Path, error: Exception) -> ModelError:
-    """Return the error for a folder whose files are not what they should be."""
-    return ModelError(f"{folder}: not a readable model ({type(error).__name__}: {error}). Train or copy it again.")
+        raise not_readable(path.parent, f"{type(error).__name__}: {error}") from error
 
 
 def fill_embedding(layer: nn.Module, path: Path) -> str:

@@ -17,8 +17,10 @@ LEVELS = {
     "contracts": 0,
     "results": 0,
     "files": 0,
+    "model_description": 0.5,  # what model_folder reads
     "registry": 1,
     "images": 1,
+    "machine": 1,
     "tables": 1,
     "outcomes": 1,  # writes what results hold
     "model": 1,

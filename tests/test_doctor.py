@@ -166,7 +166,7 @@ def test_what_breaks_while_it_is_looked_at_is_a_line_and_the_rest_goes_on(monkey
 
 
 def test_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_usable_cores", lambda: 2)
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     finding = look("threads", "torch")[0]
     assert (finding.status, finding.remedy) == ("note", "export OMP_NUM_THREADS=2")

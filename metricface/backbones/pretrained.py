@@ -155,7 +155,7 @@ def given_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     if not all(name.startswith(NETWORK) for name in weights):
         raise ModelError(
             f"backbone.weights: {path} holds no model of timm ({found.source}). "
-            f"Set backbone.name to {found.description['backbone']['name']!r}, or name another folder."
+            f"Set backbone.name to {found.description.backbone.name!r}, or name another folder."
         )
     return {name.removeprefix(NETWORK): tensor for name, tensor in weights.items()}, found.source
 

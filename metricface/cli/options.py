@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated
@@ -39,11 +41,40 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def plain() -> bool:
+    """Whether nothing may be coloured or bold."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+@contextmanager
+def help_in_the_wanted_style() -> Iterator[None]:
+    """Keep colours, and bold type too, out of typer's help where none are wanted; rich itself would keep bold type."""
+    if not plain():
+        yield
+        return
+    from typer import rich_utils
+
+    before, rich_utils.COLOR_SYSTEM = rich_utils.COLOR_SYSTEM, None
+    try:
+        yield
+    finally:
+        rich_utils.COLOR_SYSTEM = before
+
+
 def _no_color(context: typer.Context, wanted: bool) -> None:
-    """Pass the wish on as NO_COLOR, which rich and typer's own help obey."""
-    if wanted and "NO_COLOR" not in os.environ:
+    """Pass the wish on as NO_COLOR, which everything that draws asks for."""
+    if wanted and not plain():
+        before = os.environ.get("NO_COLOR")
         os.environ["NO_COLOR"] = "1"
-        context.call_on_close(lambda: os.environ.pop("NO_COLOR"))
+        context.call_on_close(lambda: _put_back("NO_COLOR", before))
+    context.with_resource(help_in_the_wanted_style())
+
+
+def _put_back(variable: str, value: str | None) -> None:
+    if value is None:
+        del os.environ[variable]
+    else:
+        os.environ[variable] = value
 
 
 def before_the_verb(

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec
 import typer
 from typer.core import TyperGroup
 
-from metricface.cli.options import options
+from metricface.cli.options import help_in_the_wanted_style, options
 from metricface.errors import MetricFaceError
 
 P = ParamSpec("P")
@@ -35,6 +35,11 @@ class OneLineGroup(TyperGroup):
                 print(f"error: {_one_line(error)}", file=sys.stderr)
             code = error.exit_code
         sys.exit(code)
+
+    def format_help(self, context: Any, formatter: Any) -> None:
+        """Show the help; it may come before any option is looked at."""
+        with help_in_the_wanted_style():
+            super().format_help(context, formatter)
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -62,7 +67,7 @@ def _ended(command: Callable[[], None]) -> int:
     except typer.Exit as wanted:
         return wanted.exit_code
     except MetricFaceError as error:
-        return _failed(str(error), error.exit_code)
+        return _failed(_counted(str(error)), error.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return _SIGINT_EXIT
@@ -79,6 +84,12 @@ def _failed(message: str, code: int) -> int:
         traceback.print_exc()
     print(f"error: {message}", file=sys.stderr)
     return code
+
+
+def _counted(message: str) -> str:
+    """Return a message; several problems come below their number, each alone on its line, for editors to find."""
+    problems = message.count("\n") + 1
+    return message if problems == 1 else f"{problems} problems\n{message}"
 
 
 def _one_line(error: Any) -> str:

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from metricface.cli.options import options
+from metricface.cli.options import options, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ class Screen:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, quiet=options().quiet)
+        self._console = _console(stderr=True, highlight=False, quiet=options().quiet)
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -135,7 +135,7 @@ def headline(name: str, result: Mapping[str, Any]) -> str:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout: drawn on a terminal, tab-separated into a pipe."""
-    console = Console()
+    console = _console()
     if not console.is_terminal:
         print("\n".join("\t".join(row) for row in (columns, *rows)))
         return
@@ -154,7 +154,7 @@ def show_report(report: Mapping[str, Any]) -> None:
 
 def show_markdown(text: str) -> None:
     """Print Markdown on stdout: drawn on a terminal, as it is into a pipe."""
-    console = Console()
+    console = _console()
     if not console.is_terminal:
         print(text)
         return
@@ -165,7 +165,7 @@ def show_markdown(text: str) -> None:
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """Print what the doctor found on stdout, a line each under its heading; lines to paste are never broken."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console(highlight=False, soft_wrap=True)
     width = max(len(finding.what) for finding in findings)
     styles = {"problem": "bold red", "note": "yellow"}
     heading = None
@@ -181,3 +181,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
             console.print(f"  {'':<{width}}  {finding.remedy}", markup=False)
     problems = sum(finding.status == "problem" for finding in findings)
     console.print(f"{problems} problem{'s' * (problems != 1)} found" if problems else "all is well", style="bold")
+
+
+def _console(**settings: Any) -> Console:
+    """Return a console that prints no escapes where none are wanted; rich itself would keep bold type."""
+    return Console(color_system=None if plain() else "auto", **settings)

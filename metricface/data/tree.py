@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from metricface.data.choice import Photo
 from metricface.errors import DataError
 from metricface.files import write_atomically, write_json
 from metricface.images import limit_threads, read_image, write_image
+from metricface.machine import usable_cores
 
 Progress = Callable[[int, int], None]
 
@@ -144,7 +144,7 @@ def _write_all(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, {**wanted, "finished": False})
     unreadable: list[str] = []
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         reasons = pool.map(lambda photo: _write(folder, photo, distortions, seed), photos)
         for done, reason in enumerate(reasons, start=1):

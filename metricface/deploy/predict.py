@@ -22,6 +22,7 @@ from metricface.errors import DataError, ModelError
 from metricface.files import write_atomically
 from metricface.images import central_crop, is_image, limit_threads, read_image, resize
 from metricface.loading import Collate, Progress, Sample
+from metricface.machine import choose_device, usable_cores
 from metricface.metrics.calibration import class_logits, probabilities
 from metricface.metrics.decisions import decide
 from metricface.model_file import load_model
@@ -85,13 +86,13 @@ class Classifier:
                 'name = "classification" to its recipe and run that again.'
             )
         limit_threads()
-        self.labels: tuple[str, ...] = tuple(loaded.description["labels"])
+        self.labels = loaded.description.labels
         self.threshold = points[0].threshold if points else _HALF
         self.temperature = points[0].values.get("temperature", 1.0) if points else 1.0
         self.notices: tuple[str, ...] = ()
         if not points:
             self.notices = (f"{loaded.folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
-        self._device = build.choose_device(device)
+        self._device = choose_device(device)
         self._model: nn.Module = build.laid_out(loaded.model, self._device)
         self._head: Head = build.on(self._device, loaded.head)
         self._crop, self._image_size = loaded.crop, loaded.image_size
@@ -107,7 +108,7 @@ class Classifier:
             batch_size: photos at once.
             progress: called with (photos done, photos in all).
         """
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             for start in range(0, len(photos), batch_size):
                 paths = photos[start : start + batch_size]
                 yield from self._batch(paths, list(pool.map(self._read, paths)))

@@ -35,7 +35,9 @@ class Classification:
     an attribute "group" of the photos. `auroc` and `average_precision` are of the positive class, before any scaling;
     with more classes they are means over one class against the rest. `ece` is the expected calibration error of the
     most probable class in 15 equal-width bins, `ece_after_temperature` the same after temperature scaling. Intervals
-    are 95 % percentile bootstrap intervals over people, or photos.
+    are 95 % percentile bootstrap intervals over people, or photos; a sample without a photo of some class is left out
+    of that class's figures and of the means over classes, and where less than half of the samples are left there is no
+    interval.
 
     Args:
         rule: what the threshold serves: "balanced-accuracy" (both classes alike), "f1" of the positive class, or

@@ -12,7 +12,7 @@ from metricface.contracts import CLEAN
 from metricface.evaluation.gallery_probe import GALLERY_PROBE
 from metricface.evaluation.pairing import Columns, Table, align
 from metricface.metrics import class_counts
-from metricface.metrics.bootstrap import paired_difference, resampled_sums
+from metricface.metrics.bootstrap import existing, paired_difference, resampled_sums
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -29,8 +29,9 @@ class Difference:
         people: that the bootstrap draws; a photo of nobody in particular counts as a person of its own.
         a, b: the figure of either side.
         difference: b - a.
-        interval: 95 % interval of the difference; None with fewer than two people.
-        p: see `bootstrap.PairedDifference`; None with fewer than two people.
+        interval: 95 % interval of the difference; None with fewer than two people, or where most samples lack the
+            figure.
+        p: see `bootstrap.paired_difference`; None where there is no interval.
     """
 
     evaluator: str
@@ -65,7 +66,8 @@ def compare_outcomes(
     """Return the difference of every figure in every reading and row of one evaluator.
 
     A side's figure is the mean over its runs, on the data and on every bootstrap sample; rank-1 and accuracy are then
-    those of outcomes averaged per probe. A sample without a photo of some class is left out of that class's F1.
+    those of outcomes averaged per probe. As in a report, a sample without a photo of some class is left out of that
+    class's F1 and of balanced accuracy, and a row without one has neither.
 
     Args:
         evaluator: its name.
@@ -122,11 +124,10 @@ def _differences(
     for figure, values in measure.figures(sums).items():
         of_a, of_b = values[:, :a].mean(axis=1), values[:, a:].mean(axis=1)
         if np.isnan(of_a[0]):
-            continue  # the F1 of a class without a photo here
+            continue  # a figure of a class without a photo here, or of all classes
         difference = float(of_b[0] - of_a[0])
-        resampled = (of_b - of_a)[1:]
-        resampled = resampled[np.isfinite(resampled)]
-        certain = paired_difference(resampled) if len(names) > 1 and len(resampled) else (None, None)
+        resampled = existing((of_b - of_a)[1:])
+        certain = paired_difference(resampled) if len(names) > 1 and resampled is not None else (None, None)
         plain = (float(of_a[0]), float(of_b[0]), difference)
         found.append(Difference(*where, figure, len(people), len(names), *plain, *certain))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -40,7 +42,7 @@ def person_interval(
         as the sampling units (cluster bootstrap).
     """
     sums = resampled_sums(np.stack([hits, np.ones(len(hits))], axis=1), persons, samples=samples, seed=seed)
-    return _percentiles(sums[:, 0] / sums[:, 1], confidence)
+    return percentiles(sums[:, 0] / sums[:, 1], confidence)
 
 
 def paired_difference(resampled: Floats, *, confidence: float = 0.95) -> tuple[tuple[float, float], float]:
@@ -61,7 +63,7 @@ def paired_difference(resampled: Floats, *, confidence: float = 0.95) -> tuple[t
         section 4.2 (one added to both counts).
     """
     rarer = min(int((resampled <= _ROUNDING).sum()), int((resampled >= -_ROUNDING).sum()))
-    return _percentiles(resampled, confidence), min(1.0, 2 * (rarer + 1) / (len(resampled) + 1))
+    return percentiles(resampled, confidence), min(1.0, 2 * (rarer + 1) / (len(resampled) + 1))
 
 
 def resampled_sums(statistics: Floats, persons: Ints, *, samples: int, seed: int) -> Floats:
@@ -84,18 +86,37 @@ def resampled_sums(statistics: Floats, persons: Ints, *, samples: int, seed: int
     people = int(numbers.max()) + 1
     by_person = np.zeros((people, statistics.shape[1]))
     np.add.at(by_person, numbers, statistics)
+    # (S, people) @ (people, K) -> (S, K), block by block
+    return np.concatenate([times @ by_person for times in draws(people, samples=samples, seed=seed)])
+
+
+def draws(people: int, *, samples: int, seed: int, width: int = 0) -> Iterator[Floats]:
+    """Yield, in blocks of samples (S, people), how often each sample has drawn each person.
+
+    Args:
+        people: how many there are, and how many a sample draws.
+        samples, seed: as in `person_interval`. The draws do not depend on how they fall into blocks.
+        width: numbers that the caller holds for each sample, so that a block of them fits memory.
+    """
     rng = np.random.default_rng(seed)
-    sums = np.empty((samples, statistics.shape[1]))
-    step = max(1, _BLOCK // people)
+    step = max(1, _BLOCK // max(people, width))
     for start in range(0, samples, step):
-        block = sums[start : start + step]  # a view
-        drawn = rng.integers(people, size=(len(block), people))
-        places = drawn + people * np.arange(len(block))[:, None]
-        times = np.bincount(places.ravel(), minlength=len(block) * people).reshape(len(block), people)
-        block[:] = times @ by_person  # (S, people) @ (people, K) -> (S, K)
-    return sums
+        count = min(step, samples - start)
+        places = rng.integers(people, size=(count, people)) + people * np.arange(count)[:, None]
+        yield np.bincount(places.ravel(), minlength=count * people).reshape(count, people).astype(np.float64)
 
 
-def _percentiles(figures: Floats, confidence: float) -> tuple[float, float]:
+def existing(figures: Floats) -> Floats | None:
+    """Return a figure (S',) on those of the samples (S,) where it exists, None where that is less than half of them.
+
+    On a sample that has drawn no photo of some class, a figure of that class or over all classes is NaN: such samples
+    are left out, here and nowhere else.
+    """
+    found = figures[~np.isnan(figures)]
+    return found if 0 < len(figures) <= 2 * len(found) else None
+
+
+def percentiles(figures: Floats, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the middle `confidence` of figures (S,), a fraction in (0, 1), as (low, high)."""
     low, high = np.quantile(figures, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

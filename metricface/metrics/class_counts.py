@@ -24,23 +24,32 @@ def class_counts(labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]
 
 def accuracy(counts: Floats) -> Floats:
     """Return the share of right predictions (...) of counts (..., 3, C), NaN without a photo."""
-    return _ratio(counts[..., 0, :].sum(axis=-1), counts[..., 1, :].sum(axis=-1))
+    return ratio(counts[..., 0, :].sum(axis=-1), counts[..., 1, :].sum(axis=-1))
 
 
 def balanced_accuracy(counts: Floats) -> Floats:
-    """Return the mean recall (...) of counts (..., 3, C) over the classes that have a photo, NaN without any."""
-    photos = counts[..., 1, :]
-    recall = np.nan_to_num(_ratio(counts[..., 0, :], photos))
-    return _ratio(recall.sum(axis=-1), (photos > 0).sum(axis=-1))
+    """Return the mean recall (...) of counts (..., 3, C), NaN where a class has no photo."""
+    mean: Floats = recall(counts).mean(axis=-1)
+    return mean
+
+
+def recall(counts: Floats) -> Floats:
+    """Return the recall of every class (..., C) of counts (..., 3, C), NaN for a class without a photo."""
+    return ratio(counts[..., 0, :], counts[..., 1, :])
+
+
+def precision(counts: Floats) -> Floats:
+    """Return the precision of every class (..., C) of counts (..., 3, C), NaN for a class that is never predicted."""
+    return ratio(counts[..., 0, :], counts[..., 2, :])
 
 
 def f1(counts: Floats) -> Floats:
     """Return F1 of every class (..., C) of counts (..., 3, C), NaN for a class without a photo."""
     hits, photos, predicted = counts[..., 0, :], counts[..., 1, :], counts[..., 2, :]
-    return np.where(photos > 0, _ratio(2 * hits, photos + predicted), np.nan)
+    return np.where(photos > 0, ratio(2 * hits, photos + predicted), np.nan)
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
     """Return above / below, NaN where below is 0."""
-    ratio: Floats = np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
-    return ratio
+    found: Floats = np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+    return found

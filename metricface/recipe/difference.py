@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from metricface.recipe.naming import element_names
 
 Recipe = Mapping[str, Any]
 
@@ -33,13 +34,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             found.update(_flat(value, f"{prefix}{key}."))
         elif isinstance(value, list) and value and all(isinstance(element, Mapping) for element in value):
             found[prefix + key] = [element.get("name") for element in value]
-            seen: Counter[Any] = Counter()
-            for element in value:
-                name = element.get("name")
-                seen[name] += 1
-                number = f"-{seen[name]}" if seen[name] > 1 else ""
+            for name, element in zip(element_names(value), value, strict=True):
                 rest = {inner: kept for inner, kept in element.items() if inner != "name"}
-                found.update(_flat(rest, f"{prefix}{key}.{name}{number}."))
+                found.update(_flat(rest, f"{prefix}{key}.{name}."))
         else:
             found[prefix + key] = value
     return found

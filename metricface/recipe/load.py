@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,7 +48,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), known: Registries | N
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(_syntax_error(path, text, error)) from error
-    problems = Problems(str(path), key_lines(text))
+    problems = Problems(str(path), key_lines(text), table)
     apply_overrides(table, overrides, _REPEATS, problems)
     recipe = _Reader(table, known, problems).recipe(path)
     if recipe is not None:
@@ -157,16 +158,17 @@ class _Reader:
             self._problem((*path, key), "is filled in by MetricFace: take it out")
             del arguments[key]
         checked = self._validated(path, arguments_model(component, kind), arguments, extra=extra)
+        if takes_distortions(component, kind.name):
+            self._check_distortions(path, arguments.get("distortions"))
         if checked is None:
             return None
-        if takes_distortions(component, kind.name):
-            self._check_distortions(path, checked)
         return Component(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
 
-    def _check_distortions(self, path: tuple[str | int, ...], arguments: dict[str, Any]) -> None:
+    def _check_distortions(self, path: tuple[str | int, ...], asked: Any) -> None:
+        """Refuse names of distortions that nobody brings; whatever is no name was refused before."""
         names = self._known["distortion"].names()
-        for name in arguments["distortions"] or ():
-            if name not in names:
+        for name in asked if isinstance(asked, list) else ():
+            if isinstance(name, str) and name not in names:
                 listed = ", ".join(names)
                 self._problem(
                     (*path, "distortions"), f"unknown distortion {name!r}.{nearest(name, names)} There are: {listed}"
@@ -185,14 +187,16 @@ class _Reader:
         names = (*extra, *model.model_fields)
         if "weight" not in names and path[0] == "loss":
             names = ("weight", *names)
+        dates = [key for key, value in table.items() if key in names and _holds_a_date(value)]
+        for key in dates:
+            self._problem((*path, key), "is or holds a date or time, which no parameter takes: put it in quotes")
         try:
-            values = validated(model, table)
+            values = validated(model, {key: None if _holds_a_date(value) else value for key, value in table.items()})
         except ValidationError as error:
             self._complete = False
-            self._problems.add_invalid(path, error, names)
+            self._problems.add_invalid(path, error, names, told=dates)
             return None
-        except TypeError:
-            self._problem(path, "holds a date or time, which no parameter takes: put it in quotes")
+        if dates:
             return None
         return model.model_construct(**values) if issubclass(model, Section) else values
 
@@ -227,6 +231,13 @@ def _syntax_error(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
 
 def _is_tables(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(element, dict) for element in value)
+
+
+def _holds_a_date(value: Any) -> bool:
+    """Whether there is one of TOML's dates and times in a value; JSON, and so a component's signature, has none."""
+    if isinstance(value, dict | list):
+        return any(map(_holds_a_date, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, datetime.date | datetime.time)
 
 
 def _is_weight(value: Any) -> bool:

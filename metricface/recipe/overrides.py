@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metricface.errors import nearest
+from metricface.recipe.naming import element_names
 from metricface.recipe.problems import Problems
 
 _BARE = re.compile(r"[^\s\"'\[\]{}=#,][^\"'\[\]{}=#]*")
@@ -55,12 +56,14 @@ def _apply(
     target = table.setdefault(section, [] if sections[section] else {})
     if sections[section]:
         name, rest = rest[0], rest[1:]
-        names = [element.get("name") for element in target] if isinstance(target, list) else []
+        names = element_names(target) if isinstance(target, list) else []
+        known = [found for found in names if found is not None]
         if names.count(name) != 1 or not rest:
-            known = ", ".join(str(known) for known in names) or "none"
-            why = "stands there more than once" if names.count(name) > 1 else "is not in the recipe"
-            why = why if rest else "needs a key after it"
-            problems.add((text,), f"{section} {name!r} {why}. There are: {known}", key=".".join(parts))
+            why = "is the name of more than one." if rest else "needs a key after it."
+            if name not in names:
+                why = f"is not in the recipe.{nearest(name, known)}"
+            there = ", ".join(known) or "none"
+            problems.add((text,), f"{section} {name!r} {why} There are: {there}", key=".".join(parts))
             return
         path = (section, names.index(name))
         target = target[names.index(name)]

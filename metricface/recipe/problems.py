@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from metricface.errors import PluginError, RecipeError, nearest
+from metricface.recipe.naming import key_name
 from metricface.recipe.toml_lines import Path
 
 
@@ -18,13 +19,14 @@ class Problems:
     Args:
         file: the recipe as the user named it.
         lines: path -> line in it.
+        table: the parsed recipe; an element of an array is called by the name that stands there.
 
     Attributes:
         warnings: what does not keep a recipe from being used, in the same form.
     """
 
-    def __init__(self, file: str, lines: Mapping[Path, int]) -> None:
-        self._file, self._lines = file, lines
+    def __init__(self, file: str, lines: Mapping[Path, int], table: Mapping[str, Any]) -> None:
+        self._file, self._lines, self._table = file, lines, table
         self._overridden: dict[Path, str] = {}
         self._recipe: list[str] = []
         self._plugins: list[str] = []
@@ -36,22 +38,26 @@ class Problems:
 
     def add(self, path: Path, message: str, *, key: str = "") -> None:
         """Add a problem of the value at `path`; `key` is what to call it, by default the path itself."""
-        self._recipe.append(f"{self._where(path)}  {key or _shown(path)}  {message}")
+        self._recipe.append(f"{self._where(path)}  {key or self._shown(path)}  {message}")
 
     def warn(self, path: Path, message: str) -> None:
         """Add what the user should know of the value at `path`; the recipe is good all the same."""
-        self.warnings.append(f"{self._where(path)}  {_shown(path)}  {message}")
+        self.warnings.append(f"{self._where(path)}  {self._shown(path)}  {message}")
 
     def add_plugin(self, path: Path, error: PluginError) -> None:
         """Add a component that is there but broken."""
-        self._plugins.append(f"{self._where(path)}  {_shown(path)}  {error}")
+        self._plugins.append(f"{self._where(path)}  {self._shown(path)}  {error}")
 
-    def add_invalid(self, path: Path, error: ValidationError, allowed: Iterable[str]) -> None:
-        """Add what pydantic found in the table at `path`, whose keys may be `allowed`."""
+    def add_invalid(
+        self, path: Path, error: ValidationError, allowed: Iterable[str], *, told: Container[str] = ()
+    ) -> None:
+        """Add what pydantic found in the table at `path`, whose keys may be `allowed`; `told` were added before."""
         names = list(allowed)
         messages: dict[Any, list[str]] = {}
         for found in error.errors():
             key = found["loc"][0] if found["loc"] else ""
+            if str(key) in told:
+                continue
             messages.setdefault(key, []).append(_sentence(found, str(key), names))
         for key, parts in messages.items():
             self.add((*path, key) if key else path, " or ".join(dict.fromkeys(parts)))
@@ -72,11 +78,13 @@ class Problems:
         while path:
             if path in self._overridden:
                 return f"--set {self._overridden[path]}"
-            line = self._lines.get(path, self._lines.get((*path, 0)))
-            if line is not None:
-                return f"{self._file}:{line}"
+            if path in self._lines:
+                return f"{self._file}:{self._lines[path]}"
             path = path[:-1]
         return self._file
+
+    def _shown(self, path: Path) -> str:
+        return key_name(self._table, path)
 
 
 def unknown_key(key: str, names: list[str]) -> str:
@@ -106,7 +114,3 @@ def _in_radians(found: Mapping[str, Any]) -> str:
     if found.get("ctx", {}).get("le") not in (math.pi / 2, math.pi):
         return ""
     return f". Angles are in radians: {found['input']} degrees are {math.radians(found['input']):.4g}"
-
-
-def _shown(path: Path) -> str:
-    return ".".join(str(part) for part in path if not isinstance(part, int))

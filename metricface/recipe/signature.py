@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
-from typing import Any, get_type_hints
+from collections.abc import Iterable, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -47,15 +48,9 @@ def validated(model: type[BaseModel], table: Mapping[str, Any]) -> dict[str, Any
 
 def describe(name: str, field: FieldInfo) -> str:
     """Return one parameter in a line: `margin: float = 0.5  (>= 0, <= 1.57)`."""
-    kind = inspect.formatannotation(field.annotation).replace("typing.", "")
-    default = "" if field.is_required() else f" = {field.default!r}"
-    bounds = ", ".join(
-        f"{sign} {getattr(bound, name):.4g}"
-        for bound in field.metadata
-        for name, sign in _SIGNS.items()
-        if hasattr(bound, name)
-    )
-    return f"{name}: {kind}{default}" + (f"  ({bounds})" if bounds else "")
+    default = "" if field.is_required() else f" = {_plain(field.default)}"
+    bounds = ", ".join(_bounds(field.metadata))
+    return f"{name}: {_type(field.annotation)}{default}" + (f"  ({bounds})" if bounds else "")
 
 
 def parameters(component: Any, kind: Kind) -> list[str]:
@@ -76,6 +71,40 @@ def toml_example(name: str, component: Any, kind: Kind) -> str:
     }
     required = [f"# {key} = ...   (required)" for key, field in model_fields.items() if field.is_required()]
     return "\n".join([header, tomli_w.dumps({"name": name, **values}).rstrip(), *required])
+
+
+def _type(annotation: Any) -> str:
+    """Return an annotation as a recipe's author reads it: `float > 0 | "balanced"`, `[int >= 1 and <= 5, ...]`."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return f"{_type(inner[0])} {' and '.join(_bounds(inner[1:]))}".rstrip()
+    if origin in (Union, UnionType):
+        return " | ".join(map(_type, inner))
+    if origin is Literal:
+        return " | ".join(map(_plain, inner))
+    if origin is tuple:
+        return f"[{', '.join('...' if part is Ellipsis else _type(part) for part in inner)}]"
+    if origin is list:
+        return f"[{_type(inner[0])}, ...]"
+    return "None" if annotation is NoneType else inspect.formatannotation(annotation)
+
+
+def _bounds(metadata: Iterable[Any]) -> list[str]:
+    return [
+        f"{sign} {getattr(bound, name):.4g}"
+        for bound in metadata
+        for name, sign in _SIGNS.items()
+        if getattr(bound, name, None) is not None
+    ]
+
+
+def _plain(value: Any) -> str:
+    """Return a value as TOML has it, None as Python does."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_plain, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def takes_distortions(component: Any, kind: str) -> bool:

@@ -12,7 +12,8 @@ Path = tuple[str | int, ...]
 def key_lines(text: str) -> dict[Path, int]:
     """Return path -> line (from 1) of every header and key of a valid TOML text.
 
-    Elements of an array of tables stand under their number: ("loss", 1, "weight").
+    Elements of an array of tables stand under their number: ("loss", 1, "weight"). A table stands where it is first
+    named: `[a.b]` is a line of "a" too.
     """
     rows = text.splitlines()
     found: dict[Path, int] = {}
@@ -29,6 +30,8 @@ def key_lines(text: str) -> dict[Path, int]:
         if rows[first].lstrip().startswith("["):
             prefix = _header(table or {}, counts)
             found[prefix] = first + 1
+            for length in range(1, len(prefix)):
+                found.setdefault(prefix[:length], first + 1)  # [a.b] may be all that there is of [a]
         else:
             for path in _paths(table or {}):
                 found.setdefault((*prefix, *path), first + 1)

@@ -54,7 +54,10 @@ def report_markdown(report: Mapping[str, Any]) -> str:
         if result.get("refusals"):
             lines.append("")
     notices = [f"- {_text(notice)}" for notice in report.get("notices", ())]
-    conditions = [f"- {label}: {_text(_flat(report[key]))}" for key, label in _CONDITIONS if report.get(key)]
+    # How the epoch was chosen stands beside the model already.
+    model = {key: value for key, value in report.get("model", {}).items() if key != "selection"}
+    shown = {**report, "model": model}
+    conditions = [f"- {label}: {_text(_flat(shown[key]))}" for key, label in _CONDITIONS if shown.get(key)]
     if conditions or notices:
         lines += ["## How this was made", "", *conditions, *notices, ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -169,7 +169,16 @@ def write_model(folder: Path, model: FaceModel, **backbone: str) -> Path:
     folder.mkdir(parents=True)
     weights = save(model.state_dict())
     (folder / "model.safetensors").write_bytes(weights)
-    description = {"format": 1, "backbone": backbone, "sha256": hashlib.sha256(weights).hexdigest()}
+    description = {
+        "format": 1,
+        "backbone": {**backbone, "arguments": {}},
+        "embedding_dim": None,
+        "transform": {"image_size": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
+        "labels": [],
+        "evaluate": [],
+        "data": {"name": "identity-folder", "arguments": {}, "root": "photos"},
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
     (folder / "model.json").write_text(json.dumps(description))
     return folder
 
@@ -211,5 +220,5 @@ def test_folders_without_a_whole_model_are_refused(tmp_path):
     ):
         TimmBackbone(model=TINY, weights=str(folder))
     (folder / "model.json").write_text('{"format": 1}')
-    with pytest.raises(ModelError, match=r"not a readable model \(KeyError: 'sha256'\)\. Train or copy it again\.$"):
+    with pytest.raises(ModelError, match=r"not a readable model \(model\.json: sha256 is missing\)\. Train or"):
         TimmBackbone(model=TINY, weights=str(folder))

@@ -23,10 +23,12 @@ def test_three_mistakes_are_listed_at_once_with_the_way_out(tmp_path: Path, monk
     Path("mine.toml").write_text(text)
     done = metricface("check", "mine.toml")
     assert done.exit_code == 2
-    assert done.stderr.count("mine.toml:") == 4  # epochs is both unknown and missing
-    assert "mine.toml:21  head.name  unknown head 'arcfase'. Did you mean \"arcface\"? There are: " in done.stderr
+    first, *lines = done.stderr.splitlines()
+    assert first == "error: 4 problems"  # epochs is both unknown and missing
+    assert [line[: len("mine.toml:")] for line in lines] == ["mine.toml:"] * 4
+    assert "\nmine.toml:21  head.name  unknown head 'arcfase'. Did you mean \"arcface\"? There are: " in done.stderr
     assert 'train.epoch  unknown key. Did you mean "epochs"? Parameters: epochs, ' in done.stderr
-    assert "loss.weight  must be a number of at least 0 (got -1)" in done.stderr
+    assert "loss.contrastive.weight  must be a number of at least 0 (got -1)" in done.stderr
     assert "Traceback" not in done.output
 
 

@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from metricface.errors import DataError
 from metricface.evaluation.comparison import Difference, compare_outcomes, is_comparable
+from metricface.metrics.class_intervals import decision_intervals
 
 SAMPLES, SEED = 40, 3
 Table = dict[str, list[str]]
@@ -121,8 +122,8 @@ def f1(labels: list[str], predicted: list[str], name: str) -> float:
 
 FIGURES = {
     "accuracy": accuracy_score,
-    "balanced_accuracy": lambda labels, predicted: recall_score(
-        labels, predicted, labels=sorted(set(labels)), average="macro", zero_division=0
+    "balanced_accuracy": lambda labels, predicted: (
+        recall_score(labels, predicted, average="macro", zero_division=0) if len(set(labels)) == 2 else np.nan
     ),
     "f1 female": lambda labels, predicted: f1(labels, predicted, "female") if "female" in labels else np.nan,
     "f1 male": lambda labels, predicted: f1(labels, predicted, "male"),
@@ -164,13 +165,42 @@ def test_photos_of_nobody_in_particular_are_units_of_their_own() -> None:
     assert nobody[0].people == nobody[0].n == 27
 
 
-def test_groups_have_rows_and_a_class_that_is_missing_there_has_no_f1() -> None:
+def test_an_interval_is_that_of_a_report_where_the_other_model_is_always_wrong() -> None:
+    a = classes(1, 0.8)
+    b = {**a, "predicted": ["male" if label == "female" else "female" for label in a["label"]]}
+    found = {
+        one.figure: one for one in compare_outcomes("classification", {"a": a}, {"b": b}, samples=SAMPLES, seed=SEED)
+    }
+    labels, predicted = (np.array(a[column]) == "male" for column in ("label", "predicted"))
+    units = np.unique(a["person"], return_inverse=True)[1]
+    intervals = decision_intervals(labels.astype(int), predicted.astype(int), 2, units, samples=SAMPLES, seed=SEED)
+    in_report = {
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced_accuracy",
+        "f1 female": "f1.0",
+        "f1 male": "f1.1",
+    }
+    for figure, name in in_report.items():
+        low, high = intervals[name]
+        assert (found[figure].b, found[figure].interval) == (0, pytest.approx((-high, -low)))
+
+
+def test_a_figure_that_most_samples_lack_has_no_interval() -> None:
+    a = {"path": ["0", "1", "2"], "person": ["a", "b", "c"], "label": ["x", "y", "z"], "predicted": ["x", "y", "x"]}
+    b = {**a, "predicted": ["x", "x", "x"]}
+    found = {one.figure: one for one in compare_outcomes("classification", {"a": a}, {"b": b}, samples=999, seed=0)}
+    assert found["balanced_accuracy"].difference == pytest.approx(-1 / 3)
+    assert (found["balanced_accuracy"].interval, found["balanced_accuracy"].p) == (None, None)  # 2 of 9 have it
+    assert found["f1 y"].interval == (-1.0, -1.0)  # 19 of 27 have it
+
+
+def test_groups_have_rows_and_a_class_that_is_missing_there_has_neither_f1_nor_balanced_accuracy() -> None:
     a, b = classes(1), classes(2)
     for table in (a, b):
         table["group"] = ["north" if label == "male" else "" for label in table["label"]]
     found = compare_outcomes("classification", {"a": a}, {"b": b}, samples=50, seed=0)
     assert {one.row for one in found} == {"all", "north"}
-    assert [one.figure for one in found if one.row == "north"] == ["accuracy", "balanced_accuracy", "f1 male"]
+    assert [one.figure for one in found if one.row == "north"] == ["accuracy", "f1 male"]
 
 
 def test_in_the_gallery_probe_reading_clean_probes_count_too() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from metricface.errors import EvaluationError
 from metricface.metrics import bootstrap
-from metricface.metrics.bootstrap import paired_difference, person_interval, resampled_sums
+from metricface.metrics.bootstrap import draws, existing, paired_difference, person_interval, resampled_sums
 
 RNG = np.random.default_rng(0)
 PERSONS = RNG.integers(0, 30, 400) * 7  # labels need not be dense
@@ -68,6 +68,20 @@ def test_sums_are_those_of_the_drawn_people_one_sample_at_a_time(monkeypatch: py
         for drawn in (draw for start in range(0, 10, 3) for draw in rng.integers(30, size=(min(3, 10 - start), 30)))
     ]
     assert resampled_sums(statistics, PERSONS, samples=10, seed=2) == pytest.approx(np.array(expected))
+
+
+def test_blocks_change_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    (whole,) = draws(30, samples=10, seed=2)
+    assert whole.sum(axis=1).tolist() == [30] * 10
+    parts = list(draws(30, samples=10, seed=2, width=bootstrap._BLOCK // 3))
+    assert [len(part) for part in parts] == [3, 3, 3, 1]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_a_figure_exists_on_the_samples_that_have_it_unless_most_lack_it() -> None:
+    assert existing(np.array([0.5, np.nan, 1.0, np.nan])).tolist() == [0.5, 1.0]
+    assert existing(np.array([0.5, np.nan, np.nan])) is None
+    assert existing(np.array([])) is None
 
 
 def test_the_order_of_probes_changes_no_draw() -> None:

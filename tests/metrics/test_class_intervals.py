@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from metricface.metrics import class_intervals
+from metricface.metrics import bootstrap
 from metricface.metrics.class_intervals import decision_intervals, ranking_intervals
 
 RNG = np.random.default_rng(3)
@@ -57,9 +57,19 @@ def test_intervals_of_rankings_are_those_of_scikit_learn_on_every_sample() -> No
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = decision_intervals(LABELS, PREDICTED, 3, UNITS, samples=30, seed=1)
     ranking = ranking_intervals(SCORES, POSITIVE, UNITS, samples=30, seed=1)
-    monkeypatch.setattr(class_intervals, "_BLOCK", 300)
+    monkeypatch.setattr(bootstrap, "_BLOCK", 300)
     assert decision_intervals(LABELS, PREDICTED, 3, UNITS, samples=30, seed=1) == whole
     assert ranking_intervals(SCORES, POSITIVE, UNITS, samples=30, seed=1) == ranking
+
+
+def test_only_people_with_photos_are_drawn() -> None:
+    inside = UNITS % 4 == 1  # as in a group
+    dense = np.unique(UNITS[inside], return_inverse=True)[1]
+    found, expected = (
+        decision_intervals(LABELS[inside], PREDICTED[inside], 3, units, samples=40, seed=2)
+        for units in (UNITS[inside], dense)
+    )
+    assert found == expected
 
 
 def test_a_figure_that_most_samples_lack_has_no_interval() -> None:

@@ -177,7 +177,7 @@ def test_all_mistakes_come_at_once_with_line_and_suggestion(tmp_path: Path) -> N
     text = changed("margin = 0.4", "margn = 0.4").replace('"softmax"', '"softmx"').replace("epochs = 3", "epochs = 0")
     assert problems(tmp_path, text) == [
         'r.toml:19  head.margn  unknown key. Did you mean "margin"? Parameters: scale, margin',
-        "r.toml:22  loss.name  unknown loss 'softmx'. Did you mean \"softmax\"? There are: alone, broken, pairs, softmax. "
+        "r.toml:22  loss.softmx.name  unknown loss 'softmx'. Did you mean \"softmax\"? There are: alone, broken, pairs, softmax. "
         "If you just added it, run pip install -e . again.",
         "r.toml:37  train.epochs  must be greater than 0 (got 0)",
     ]
@@ -206,19 +206,31 @@ MISTAKES = {
     "bool": (changed('name = "order"', 'name = "order"\nviews = true'), "sampler.views  must be an integer (got true)"),
     "literal": (
         changed("margin = 0.2", 'margin = 0.2\nmode = "hrd"'),
-        "loss.mode  must be 'hard' or 'easy' (got 'hrd')",
+        "loss.pairs.mode  must be 'hard' or 'easy' (got 'hrd')",
     ),
     "distortion": (
         changed('"foggy"', '"fogy"'),
-        "r.toml:10  transform.distortions  unknown distortion 'fogy'. Did you mean \"foggy\"? There are: foggy, rainy",
+        "r.toml:10  transform.spoil.distortions  unknown distortion 'fogy'. Did you mean \"foggy\"? There are: foggy, rainy",
     ),
-    "date": (changed("margin = 0.4", "margin = 2020-01-01"), "head  holds a date or time, which no parameter takes"),
-    "weight": (changed("weight = 0.5", "weight = -0.5"), "loss.weight  must be a number of at least 0 (got -0.5)"),
+    "date": (
+        changed("margin = 0.4", "margin = 2020-01-01"),
+        "r.toml:19  head.margin  is or holds a date or time, which no parameter takes: put it in quotes",
+    ),
+    "a section of tables alone": (GOOD + "[heads.arc]\n", 'r.toml:42  heads  unknown section. Did you mean "head"?'),
+    "a table in a section": (
+        GOOD.replace('[sampler]\nname = "order"', "[sampler.order]"),
+        "r.toml:29  sampler.name  is missing or no text. There are: order",
+    ),
+    "an element without a name": (changed('name = "softmax"', "margin = 1"), "loss.name  is missing or no text"),
+    "weight": (
+        changed("weight = 0.5", "weight = -0.5"),
+        "loss.pairs.weight  must be a number of at least 0 (got -0.5)",
+    ),
     "run name": (changed('"try"', '"../try"'), "run.name  must be usable as a folder name"),
     "workers": (changed("epochs = 3", 'epochs = 3\nworkers = "many"'), "train.workers  must be an integer"),
     "no head": (
         changed('[head]\nname = "arc"\nmargin = 0.4\n', ""),
-        "loss.name  'softmax' needs the logits of a head: add a [head]",
+        "loss.softmax.name  'softmax' needs the logits of a head: add a [head]",
     ),
     "idle head": (changed('[[loss]]\nname = "softmax"\n', ""), "r.toml:17  head  no loss uses its logits"),
     "idle miner": (
@@ -261,7 +273,9 @@ def test_each_mistake_has_its_message(name: str, tmp_path: Path) -> None:
 
 def test_a_broken_component_is_exit_4_and_joins_the_other_problems(tmp_path: Path) -> None:
     text = changed('name = "softmax"', 'name = "broken"')
-    with pytest.raises(PluginError, match=r"r\.toml:22  loss\.name  loss 'broken' .*: cannot be imported") as caught:
+    with pytest.raises(
+        PluginError, match=r"r\.toml:22  loss\.broken\.name  loss 'broken' .*: cannot be imported"
+    ) as caught:
         load(tmp_path, text)
     assert caught.value.exit_code == 4
     assert len(problems(tmp_path, text.replace("epochs = 3", "epochs = 0"))) == 2
@@ -296,7 +310,54 @@ def test_set_equals_editing_the_file(override: str, tmp_path: Path) -> None:
     assert load(tmp_path, GOOD, override).digest != load(tmp_path).digest
 
 
+def test_a_date_and_a_wrong_distortion_hide_no_other_mistake(tmp_path: Path) -> None:
+    text = changed(
+        "epochs = 3\nbatch_size = 8", "epochs = 2020-01-01\nema = 2\nzzz = 12:00:00\nbatch_sise = [1979-05-27]"
+    )
+    names = "epochs, batch_size, precision, select, "
+    found = problems(tmp_path, text.replace('"foggy",', '"foogy", 3, "rayny",'))
+    assert [line.split(names)[0] for line in found] == [
+        "r.toml:10  transform.spoil.distortions  must be text in quotes (got 3)",
+        "r.toml:10  transform.spoil.distortions  unknown distortion 'foogy'. Did you mean \"foggy\"? "
+        "There are: foggy, rainy",
+        "r.toml:10  transform.spoil.distortions  unknown distortion 'rayny'. Did you mean \"rainy\"? "
+        "There are: foggy, rainy",
+        "r.toml:37  train.epochs  is or holds a date or time, which no parameter takes: put it in quotes",
+        "r.toml:36  train.batch_size  is missing. Parameters: ",
+        "r.toml:38  train.ema  must be less than 1 (got 2)",
+        "r.toml:39  train.zzz  unknown key. Parameters: ",
+        'r.toml:40  train.batch_sise  unknown key. Did you mean "batch_size"? Parameters: ',
+    ]
+
+
+TWICE = GOOD.replace(
+    "[backbone]", '[[transform]]\nname = "spoil"\ndistortions = ["rainy"]\nprobability = 0.1\n\n[backbone]'
+)
+
+
+def test_the_second_of_a_name_is_reached_by_its_number(tmp_path: Path) -> None:
+    assert load(tmp_path, TWICE, "transform.spoil-2.probability=0.7") == load(
+        tmp_path, TWICE.replace("probability = 0.1", "probability = 0.7")
+    )
+    first = load(tmp_path, TWICE, "transform.spoil.probability=0.7").transforms
+    assert [part.arguments["probability"] for part in first] == [0.7, 0.1]
+    with pytest.raises(RecipeError) as caught:
+        load(tmp_path, TWICE, "transform.spoil-3.probability=0.7")
+    assert str(caught.value).endswith(
+        "transform 'spoil-3' is not in the recipe. Did you mean \"spoil-2\"? There are: spoil, spoil-2"
+    )
+
+
+def test_the_key_of_every_message_is_one_that_set_takes(tmp_path: Path) -> None:
+    text = TWICE.replace("probability = 0.1", 'probability = "often"').replace("weight = 0.5", 'mode = "hrd"')
+    keys = [line.split("  ")[1] for line in problems(tmp_path, text)]
+    assert keys == ["loss.pairs.mode", "transform.spoil-2.probability"]
+    assert load(tmp_path, text, f"{keys[0]}=easy", f"{keys[1]}=0.1").losses[1].arguments["mode"] == "easy"
+
+
 BAD_OVERRIDES = {
+    "loss.pars.weight=1": "loss.pars.weight  loss 'pars' is not in the recipe. Did you mean \"pairs\"? "
+    "There are: softmax, pairs",
     "head.margn=1": '--set head.margn=1  head.margn  unknown key. Did you mean "margin"? Parameters: scale, margin',
     "head.margin=far": "--set head.margin=far  head.margin  must be a number (got 'far')",
     "hed.margin=1": '--set hed.margin=1  hed  unknown section. Did you mean "head"?',
@@ -358,5 +419,7 @@ def test_an_unknown_key_is_reported_on_its_own_line(tmp_path: Path, data: st.Dat
             rows.append(f'{key} = [\n  1, # "]"\n  2,\n]')
             expected = sum(line.count("\n") + 1 for line in rows) - 3
     section = GOOD.splitlines()[chosen].strip("[]")
+    if GOOD.splitlines()[chosen].startswith("[["):  # an element is called by its name, in the row below
+        section += "." + GOOD.splitlines()[chosen + 1].split('"')[1]
     (found,) = problems(tmp_path, "\n".join(rows))
     assert found.startswith(f"r.toml:{expected}  {section}.{key}  unknown key.")

@@ -98,7 +98,9 @@ def test_a_second_correction_is_warned_of_with_the_effective_prior(
     text: str, overrides: tuple[str, ...], setting: str, effect: str, tmp_path: Path
 ) -> None:
     (notice,) = notices(tmp_path, *BALANCED, *overrides, text=text)
-    assert notice.startswith(f"{tmp_path / 'tiny_a.toml'}:20  loss  {setting} corrects for imbalance, and so does the ")
+    loss = text.split('[[loss]]\nname = "')[1].split('"')[0]
+    where = f"{tmp_path / 'tiny_a.toml'}:20  loss.{loss}"
+    assert notice.startswith(f"{where}  {setting} corrects for imbalance, and so does the ")
     assert f"the two stack. Effective prior: {effect}" in notice
     assert notice.endswith(". Leave one of them out, unless you mean both.")
 
@@ -210,7 +212,9 @@ def test_check_run_and_the_record_say_it(tmp_path: Path) -> None:
     done = metricface("check", recipe, *stacked)
     assert done.exit_code == 0
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f'warning: {recipe}:20  loss  pos_weight = "balanced" corrects for imbalance, and so does')
+    assert line.startswith(
+        f'warning: {recipe}:20  loss.bce  pos_weight = "balanced" corrects for imbalance, and so does'
+    )
     assert "good (7 components" in done.stdout
     done = metricface("run", recipe, *stacked, "--set", "train.epochs=1", "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output

@@ -21,6 +21,7 @@ def test_a_report_in_full() -> None:
         "results": {"identification": RESULT.to_json()},
         "data": {"root": "d", "split": "val", "people": 4, "photos": 12},
         "selection": "the last epoch: nothing was selected",
+        "model": {"sha256": "ab", "epoch": 3, "ema": False, "selection": "the last epoch: nothing was selected"},
         "notices": ["one photo\nis <odd>"],
         "versions": {"torch": "2"},
     }
@@ -47,6 +48,7 @@ Counts: left out 3.
 
 - data: root d, split val, people 4, photos 12
 - epoch reported: the last epoch: nothing was selected
+- model: sha256 ab, epoch 3, ema False
 - versions: torch 2
 - one photo is &lt;odd>
 """

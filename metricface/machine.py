@@ -1,0 +1,55 @@
+"""What this machine offers: cores, a device, processes to load with. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metricface.errors import RecipeError
+
+if TYPE_CHECKING:
+    import torch
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_MOST_WORKERS = 8
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use: its affinity, less where a container's quota allows fewer."""
+    affinity: Callable[[int], set[int]] = getattr(os, "sched_getaffinity", lambda _: set(range(os.cpu_count() or 1)))
+    cores = len(affinity(0))
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = _QUOTA.read_text(encoding="utf-8").split()
+        cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no quota
+    return cores
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device for `train.device`: "auto" takes CUDA when there is one.
+
+    Raises:
+        RecipeError: no such device here.
+    """
+    import torch
+
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RecipeError(
+            f"train.device: {wanted!r} is not on this machine ({str(error).splitlines()[0]}). "
+            'Use "auto", "cpu" or "cuda".'
+        ) from error
+    return device
+
+
+def worker_count(wanted: int | str, device: torch.device) -> int:
+    """Return the loader's processes: by default none on a CPU, where they would compete with training."""
+    if isinstance(wanted, int):
+        return wanted
+    return min(_MOST_WORKERS, usable_cores() - 1) if device.type == "cuda" else 0

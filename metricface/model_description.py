@@ -1,0 +1,136 @@
+"""model.json as it is read: checked whole, so that nothing that uses it has to look twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from metricface.errors import ModelError
+
+# Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, which a reader of 1
+# may not know.
+FORMAT = 2
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+AboveZero = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Reference(_Part):
+    """A component: its name, the package that brought it, and its arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+    distribution: str = ""
+    version: str = ""
+
+
+class HeadReference(Reference):
+    """The head, the photos of each class that it was trained with, and the sha256 of its weights."""
+
+    class_counts: tuple[int, ...]
+    sha256: str | None
+
+
+class DataReference(Reference):
+    """The dataset and its root."""
+
+    root: str
+
+
+class Transform(_Part):
+    """How a photo becomes the backbone's input; `crop` came with a later MetricFace."""
+
+    image_size: Positive
+    mean: tuple[float, float, float]
+    std: tuple[AboveZero, AboveZero, AboveZero]
+    crop: Share = 1.0
+
+
+class Layer(_Part):
+    """The embedding layer, and how its embeddings are taken."""
+
+    dim: Positive
+    projection: bool = False
+    mirror: bool = False
+    zoom: Share = 1.0
+
+
+class Point(BaseModel):
+    """An operating point; every further key is a figure that it reaches."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, extra="allow")
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+
+    threshold: float
+    rule: str
+    fitted_on: str
+
+
+class Description(_Part):
+    """All of model.json that is used; what has a default came with a later MetricFace.
+
+    In place of `embedding` format 1 has `embedding_dim`, `mirror` and `zoom`: `layer` is either's.
+    """
+
+    format: Annotated[int, Field(ge=1, le=FORMAT)]
+    sha256: str
+    backbone: Reference
+    transform: Transform
+    labels: tuple[str, ...]
+    evaluate: tuple[Reference, ...]
+    data: DataReference
+    embedding: Layer | None = None
+    embedding_dim: Positive | None = None
+    mirror: bool = False
+    zoom: Share = 1.0
+    head: HeadReference | None = None
+    operating_points: dict[str, tuple[Point, ...]] = Field(default_factory=dict)
+    calibration: str | None = None
+
+    @model_validator(mode="after")
+    def _says_what_layer_there_is(self) -> Self:
+        if not self.model_fields_set & {"embedding", "embedding_dim"}:
+            raise PydanticCustomError("no_layer", "embedding is missing")
+        return self
+
+    @property
+    def layer(self) -> Layer | None:
+        """The embedding layer, None where the backbone's features are the embeddings."""
+        if self.embedding_dim is None:
+            return self.embedding
+        return Layer(dim=self.embedding_dim, mirror=self.mirror, zoom=self.zoom)
+
+
+def read_description(folder: Path) -> Description:
+    """Read the model.json of a model folder.
+
+    Raises:
+        ModelError: missing, damaged, of a newer format or of something else; names the key that is wrong.
+    """
+    try:
+        return Description.model_validate_json((folder / "model.json").read_bytes())
+    except OSError as error:
+        raise not_readable(folder, f"model.json: {error.strerror}") from error
+    except ValidationError as error:
+        found = {".".join(map(str, problem["loc"])): problem for problem in error.errors()}
+        if "format" in found and found["format"]["type"] == "less_than_equal":
+            raise ModelError(
+                f"{folder}: model format {found['format']['input']}, this MetricFace reads 1 to {FORMAT}. "
+                "Update metricface."
+            ) from error
+        key, problem = next(iter(found.items()))
+        what = "is missing" if problem["type"] == "missing" else problem["msg"].replace("Input should", "should")
+        raise not_readable(folder, f"model.json: {key} {what}".replace(":  ", ": ")) from error
+
+
+def not_readable(folder: Path, why: str) -> ModelError:
+    """Return the error for a folder whose files are not what they should be."""
+    return ModelError(f"{folder}: not a readable model ({why}). Train or copy it again.")

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from fakes import MemoryDataset
+
+from metricface import loading, machine
+from metricface.data import tree
+from metricface.deploy import predict
+from metricface.errors import RecipeError
+from metricface.loading import Photos
+from metricface.machine import choose_device, usable_cores, worker_count
+
+
+@pytest.fixture(autouse=True)
+def eight_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of 16 cores of which this process may use 8; return the file of the container's quota."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(machine, "_QUOTA", tmp_path / "cpu.max")
+    return tmp_path / "cpu.max"
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 8), ("250000 100000", 2), ("10000 100000", 1), ("3200000 100000", 8), ("nonsense", 8), (None, 8)],
+)
+def test_cores_are_those_of_the_affinity_less_the_quota(quota: str | None, cores: int, eight_cores: Path) -> None:
+    if quota is not None:
+        eight_cores.write_text(f"{quota}\n")
+    assert usable_cores() == cores
+
+
+def test_without_affinity_all_cores_are_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == 16
+
+
+def test_workers_leave_a_core_to_training_and_are_none_on_a_cpu(eight_cores: Path) -> None:
+    eight_cores.write_text("400000 100000\n")
+    assert worker_count("auto", torch.device("cuda")) == 3
+    eight_cores.write_text("100000 100000\n")
+    assert worker_count("auto", torch.device("cuda")) == 0
+    assert worker_count("auto", torch.device("cpu")) == 0
+    assert worker_count(5, torch.device("cpu")) == 5
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(
+        RecipeError, match=r"^train\.device: 'gpu' is not on this machine \(.*\)\. Use \"auto\", \"cpu\""
+    ):
+        choose_device("gpu")
+
+
+def test_photos_are_read_and_written_with_the_usable_cores_alone(
+    tmp_path: Path, eight_cores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int | None] = []
+
+    class Pool(loading.ThreadPoolExecutor):
+        def __init__(self, count: int | None = None) -> None:
+            threads.append(count)
+            super().__init__(count)
+
+    for module in (loading, tree, predict):
+        monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
+    eight_cores.write_text("200000 100000\n")
+    Photos(MemoryDataset(), 8, 1 << 20)
+    tree.write_tree(tmp_path / "tree", [], {}, seed=0)
+    classifier = predict.Classifier.__new__(predict.Classifier)
+    assert list(classifier.label([])) == []
+    assert threads == [2, 2, 2]
