@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -51,9 +52,13 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             code = _ended(functools.partial(command, *args, **kwargs))
             sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has seen enough; without this, Python complains once more when it flushes stdout at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # the reader has seen enough
+            _close_stdout()
+        except OSError as error:
+            if error.errno is None:
+                raise
+            _close_stdout()  # it was the flush that failed
+            code = code or _failed(f"stdout: {_reason(error)}", _FAILED_EXIT)
         if code:
             raise typer.Exit(code)
 
@@ -72,10 +77,22 @@ def _ended(command: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return _SIGINT_EXIT
     except OSError as error:
-        if isinstance(error, BrokenPipeError) or error.filename is None:
+        if isinstance(error, BrokenPipeError) or error.errno is None:
             raise
-        return _failed(f"{error.filename}: {error.strerror}.", _FAILED_EXIT)
+        where = "" if error.filename is None else f"{error.filename}: "
+        return _failed(f"{where}{_reason(error)}", _FAILED_EXIT)
     return 0
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system says, and the way out where the disk is full."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return f"{error.strerror}.{' Make room, or write elsewhere.' if full else ''}"
+
+
+def _close_stdout() -> None:
+    """Keep Python from complaining once more when it flushes stdout at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(message: str, code: int) -> int:

@@ -8,15 +8,29 @@ from typing import Any
 
 import torch
 
-from metricface.errors import ModelError
+from metricface.errors import ModelError, TrainingError
 from metricface.files import write_atomically
 from metricface.training.state import TrainingState
 
 
 def save_checkpoint(path: Path, state: TrainingState, recipe_digest: str) -> None:
-    """Write the state and the digest of the recipe that it belongs to, atomically."""
+    """Write the state and the digest of the recipe that it belongs to, atomically.
+
+    Raises:
+        TrainingError: the disk is full, or cannot be written to; an earlier checkpoint stays.
+    """
     document = {"recipe_digest": recipe_digest, "state": state.state_dict()}
-    write_atomically(path, lambda file: torch.save(document, file))
+    try:
+        write_atomically(path, lambda file: torch.save(document, file))
+    except (OSError, RuntimeError) as error:
+        # torch.save closes its archive after a failed write, and what that raises hides the reason.
+        reason = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(reason, OSError):
+            raise
+        raise TrainingError(
+            f"{path}: cannot be written ({reason.strerror}); an earlier checkpoint there is as it was. "
+            "Make room, then go on with --resume."
+        ) from error
 
 
 def read_checkpoint(path: Path, recipe_digest: str) -> dict[str, Any]:
