@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from metricface.errors import DataError, nearest
+from metricface.errors import DataError, UsageError, nearest
 from metricface.evaluation.comparison import Difference, compare_outcomes, is_comparable
 from metricface.outcomes import FOLDER, read_outcomes
 from metricface.recipe.difference import differing_keys
@@ -64,7 +64,8 @@ def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
         samples, seed: of the bootstrap.
 
     Raises:
-        DataError: a run is not there, not finished or has no outcomes; or the runs are not of the same probes.
+        UsageError: a folder is not there.
+        DataError: a run is not finished or has no outcomes; or the runs are not of the same probes.
     """
     sides = (_runs(a), _runs(b))
     outcomes = [{str(run): _outcomes(run) for run in side} for side in sides]
@@ -112,13 +113,13 @@ def _cautions(differences: list[Difference], outcomes: list[dict[str, dict[str, 
 
 
 def _runs(folder: Path) -> tuple[Path, ...]:
-    """Return the runs of one side: the folder itself, or those of its seeds in their order."""
+    """Return the runs of one side: those that its seeds.json names, else its seed-N/ in order, else the folder."""
     if not folder.is_dir():
         near = nearest(folder.name, (path.name for path in folder.parent.glob("*") if path.is_dir()))
-        raise DataError(f"{folder}: no such run folder.{near} Name a folder that metricface run has made.")
+        raise UsageError(f"{folder}: no such run folder.{near} Name a folder that metricface run has made.")
     found = ((_SEED.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir())
     seeds = {int(match[1]): path for match, path in found if match}
-    return tuple(path for _, path in sorted(seeds.items())) or _listed(folder) or (folder,)
+    return _listed(folder) or tuple(path for _, path in sorted(seeds.items())) or (folder,)
 
 
 def _listed(folder: Path) -> tuple[Path, ...]:
@@ -130,7 +131,14 @@ def _listed(folder: Path) -> tuple[Path, ...]:
         named = [Path(run["folder"]) for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a list of runs ({type(error).__name__}: {error}). Name one run.") from error
-    return tuple(run if run.is_dir() else folder / run.name for run in named)
+    return tuple(_place(folder, run) for run in named)
+
+
+def _place(folder: Path, run: Path) -> Path:
+    """Return where a run of a seeds.json lies: in its folder, where it was, or beside its folder."""
+    beside = () if _SEED.fullmatch(run.name) else (folder.parent / run.name,)  # there may be a seed-0/ of any recipe
+    places = (folder / run.name, run, *beside)
+    return next((place for place in places if place.is_dir()), run)
 
 
 def _outcomes(run: Path) -> dict[str, dict[str, list[str]]]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from metricface import __version__, build
+from metricface.earlier_runs import choose_folder, find_finished
 from metricface.files import write_json, write_text
 from metricface.loading import Photos
 from metricface.model_file import save_model
@@ -22,7 +23,8 @@ from metricface.reporting.classification_plots import plot_classification
 from metricface.reporting.markdown import report_markdown
 from metricface.reporting.plots import plot_losses, plot_metrics
 from metricface.results import Result
-from metricface.run_folder import RunFolder, choose_folder, now
+from metricface.run_folder import FINISHED, RunFolder, now
+from metricface.runs import read_run
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal
@@ -57,42 +59,58 @@ def run(
         registries: kind -> registry.
         console: told of notices and progress.
         out: the run folder itself; None for runs/<name>/<UTC>-<hash4>/.
-        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet).
+        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet); of a finished one
+            in `out`, return the report that is there.
         observers: see every step and evaluation, after the journal.
 
     Raises:
         Interrupted: a checkpoint is saved unless training had not begun.
         MetricFaceError: anything that the user can mend.
     """
-    with Interruption() as interruption:
-        folder = choose_folder(recipe, out, resume=resume)
+    if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
+        console.say(f"finished already in {done.folder}")
+        return done
+    chosen = choose_folder(recipe, out, registries, resume=resume)
+    with Interruption() as interruption, chosen.open(recipe) as folder:
         plan = _plan(recipe, folder)
         saved = None
         if folder.resumed and plan.last.exists():
-            saved = read_checkpoint(plan.last, recipe.digest)
+            saved = read_checkpoint(plan.last, plan.recipe_digest)
         precision = None if saved is None else Precision(**saved["precision"])
         experiment = build.experiment(recipe, registries, console, precision=precision)
         for notice in experiment.notices:
             console.say(notice)
-        with folder.open(recipe):
-            console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
-            if saved is not None:
-                experiment.state.load_state_dict(saved)
-            _record(folder, experiment, fresh=saved is None)
-            journal = Journal(folder.path, experiment.state)
-            fit(
-                experiment.state,
-                experiment.loader,
-                lambda state: _evaluate(experiment, experiment.calibration or experiment.val, console),
-                plan,
-                interruption,
-                (journal, *observers),
-            )
-            return Finished(folder.path, _report(experiment, plan, folder, console))
+        console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
+        if saved is not None:
+            experiment.state.load_state_dict(saved)
+        _record(folder, experiment, fresh=saved is None)
+        journal = Journal(folder.path, experiment.state)
+        fit(
+            experiment.state,
+            experiment.loader,
+            lambda state: _evaluate(experiment, experiment.calibration or experiment.val, console),
+            plan,
+            interruption,
+            (journal, *observers),
+        )
+        return Finished(folder.path, _report(experiment, plan, folder, console))
+
+
+def finished_run(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
+    """Return an earlier run of an equal recipe, in `out` or under runs/<name>/, that is finished and whole.
+
+    Raises:
+        UsageError: `out` holds a damaged run.
+    """
+    folder = find_finished(recipe, out, registries)
+    if folder is None:
+        return None
+    found = read_run(folder)
+    return Finished(folder, dict(found.report)) if found.status == FINISHED else None
 
 
 def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
-    """Return the training plan; `select = "identification.cross-source.rank1"` becomes a function."""
+    """Return the training plan of an open folder; `select = "identification.cross-source.rank1"` becomes a function."""
     train = recipe.train
     evaluator, _, figure = train.select.partition(".")
 
@@ -102,7 +120,7 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
     return Plan(
         epochs=train.epochs,
         folder=folder.checkpoints,
-        recipe_digest=recipe.digest,
+        recipe_digest=folder.record()["recipe_digest"],  # a resumed run's may be older than today's defaults
         evaluate_every=train.evaluate_every,
         select=select if figure else None,
         patience=train.patience,
@@ -146,7 +164,7 @@ def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console
     report = {
         "metricface": __version__,
         "run": {"name": recipe.run.name, "seed": recipe.run.seed, "started": record.get("started"), "finished": now()},
-        "recipe_digest": recipe.digest,
+        "recipe_digest": plan.recipe_digest,
         "data": {"root": str(recipe.data.root), "split": "val", **build.describe_photos(experiment.val)},
         "model": {"sha256": digest, **trained},
         "training": training,

@@ -42,7 +42,8 @@ LEVELS = {
     "scaffold": 6,
     "model_file": 6,
     "run_folder": 6,
-    "runs": 6.2,  # reads run folders
+    "earlier_runs": 6.2,  # reads run folders
+    "runs": 6.2,
     "evaluate": 6.5,  # reads model files
     "compare": 6.5,  # reads run folders
     "run": 6.5,

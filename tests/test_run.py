@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 import torch
 from safetensors.torch import load_file
 from task_b_tree import make_tree, write_recipe
@@ -19,6 +22,7 @@ from metricface.errors import Interrupted, ModelError, RecipeError
 from metricface.recipe.load import load_recipe
 from metricface.registry import registries
 from metricface.run import Finished, run
+from metricface.seeds import run_seeds
 from metricface.training.state import StepDone
 
 KNOWN = registries()
@@ -88,6 +92,30 @@ def test_a_resumed_run_with_ema_decay_and_frozen_stages_equals_an_uninterrupted_
     sizes = [sum(whole[f"backbone.{name}"].numel() for name in stage) for stage in stages]
     told = f"{sum(sizes[2:]):,} of its {sum(sizes):,} parameters are trained"
     assert f"frozen: the first 2 stages of the backbone; {told}" in start.notices
+
+
+def test_a_run_of_before_there_was_a_key_is_gone_on_with_and_counts_as_finished(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(recipe, tmp_path / "seed-0", observers=(ctrl_c(3),))
+    tables = tomllib.loads((tmp_path / "seed-0" / "recipe.toml").read_text())
+    del tables["train"]["patience"]
+    (tmp_path / "seed-0" / "recipe.toml").write_text(tomli_w.dumps(tables))
+    digest = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
+    record = json.loads((tmp_path / "seed-0" / "run.json").read_text())
+    assert digest != record["recipe_digest"]
+    (tmp_path / "seed-0" / "run.json").write_text(json.dumps({**record, "recipe_digest": digest}))
+    last = tmp_path / "seed-0" / "checkpoints" / "last.pt"
+    torch.save({**torch.load(last, weights_only=True), "recipe_digest": digest}, last)
+
+    report = train(recipe, tmp_path / "seed-0", resume=True).report
+    whole = train(recipe, tmp_path / "whole").report
+    assert report["results"] == whole["results"]
+    journals = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "seed-0")]
+    assert journals[0] == journals[1]
+    assert report["recipe_digest"] == torch.load(last, weights_only=True)["recipe_digest"] == digest
+    notes = Notes()
+    run_seeds([load_recipe(recipe, (), KNOWN)], KNOWN, notes, out=tmp_path)
+    assert notes.said == [f"seed 0 (1 of 1): finished already in {tmp_path / 'seed-0'}"]
 
 
 def test_an_early_stop_is_reported_and_the_same_after_an_interruption(recipe: Path, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ def compare(
     a: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN_A", help="A run folder, or a folder of seed-0/, seed-1/, ... of one.", show_default=False
+            metavar="RUN_A",
+            help="A run folder, or one of several seeds: seeds.json, or seed-0/, ...",
+            show_default=False,
         ),
     ],
     b: Annotated[Path, typer.Argument(metavar="RUN_B", help="The other one, on the same probes.", show_default=False)],

@@ -52,7 +52,7 @@ def run(
         recipes = [load_recipe(recipe, texts, known) for texts in _with_seeds(overrides or (), seeds)]
     with Screen() as screen:
         if dry_run:
-            document = _dry_run(recipes[0], known, screen)
+            document = _dry_run(recipes, known, screen, out=out, resume=resume, with_seeds=seeds is not None)
         elif seeds is not None:
             from metricface.seeds import run_seeds
 
@@ -84,11 +84,18 @@ def _with_seeds(overrides: Sequence[str], text: str) -> list[list[str]]:
     return [[*overrides, f"run.seed={int(seed)}"] for seed in seeds]
 
 
-def _dry_run(recipe: Recipe, known: Registries, screen: Screen) -> dict[str, Any]:
-    """Build everything and train nothing; return what there is."""
+def _dry_run(
+    recipes: Sequence[Recipe], known: Registries, screen: Screen, *, out: Path | None, resume: bool, with_seeds: bool
+) -> dict[str, Any]:
+    """Check the folders and build everything; train and write nothing; return what there is."""
     from metricface import build
+    from metricface.seeds import check_seeds
 
-    experiment = build.experiment(recipe, known, screen)
+    if with_seeds:
+        for recipe, done in zip(recipes, check_seeds(recipes, known, out=out, resume=resume), strict=True):
+            state = "would run" if done is None else f"finished already in {done.folder}"
+            screen.say(f"seed {recipe.run.seed}: {state}")
+    experiment = build.experiment(recipes[0], known, screen)
     for notice in experiment.notices:
         screen.say(notice)
     return experiment.describe()

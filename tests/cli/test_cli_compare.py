@@ -48,9 +48,9 @@ def hand_made(folder: Path, hits: str, conditions: str = "fffrrr", status: str =
     return folder
 
 
-def error_of(done: Result) -> str:
+def error_of(done: Result, code: int = 3) -> str:
     lines = done.stderr.splitlines()
-    assert (done.exit_code, len(lines), done.stdout) == (3, 1, "")
+    assert (done.exit_code, len(lines), done.stdout) == (code, 1, "")
     return lines[0].removeprefix("error: ")
 
 
@@ -119,6 +119,25 @@ def test_seeds_json_names_the_runs_of_a_side(tmp_path: Path) -> None:
     )
 
 
+def test_seeds_json_counts_before_other_seeds_and_finds_its_runs_beside_it(tmp_path: Path) -> None:
+    for number, hits in ((0, "xx----"), (1, "xxxx--")):
+        hand_made(tmp_path / "a" / f"seed-{number}", hits)
+    listed = {"runs": [{"folder": str(tmp_path / "a" / "seed-1")}]}
+    (tmp_path / "a" / "seeds.json").write_text(json.dumps(listed))
+    document = json.loads(metricface("compare", tmp_path / "a", tmp_path / "a" / "seed-0", "--json").stdout)
+    assert document["runs"]["a"] == [str(tmp_path / "a" / "seed-1")]
+    runs = hand_made(tmp_path / "runs" / "20260101T000000Z-abcd", "xx----").parent
+    (runs / "seeds-1").mkdir()
+    listed = {"runs": [{"folder": f"moved/since/{name}"} for name in ("20260101T000000Z-abcd", "seed-9")]}
+    (runs / "seeds-1" / "seeds.json").write_text(json.dumps(listed))
+    hand_made(runs / "seed-9", "xxxxxx")  # of any recipe: never taken for the one that is named
+    said = error_of(metricface("compare", runs / "seeds-1", tmp_path / "a"))
+    assert said.startswith("moved/since/seed-9: no outcomes to compare")
+    (runs / "seeds-1" / "seeds.json").write_text(json.dumps({"runs": listed["runs"][:1]}))
+    document = json.loads(metricface("compare", runs / "seeds-1", tmp_path / "a", "--json").stdout)
+    assert document["runs"]["a"] == [str(runs / "20260101T000000Z-abcd")]
+
+
 def test_a_classifier_is_compared_by_its_class_figures(tmp_path: Path) -> None:
     for name, predicted in (("a", "mmmm"), ("b", "mmff")):
         folder = tmp_path / name / "outcomes"
@@ -165,7 +184,7 @@ def test_runs_that_cannot_be_compared_are_one_line_and_exit_3(tmp_path: Path) ->
     assert error_of(metricface("compare", fewer, good)).startswith(
         f"{fewer}: no outcomes to compare (no outcomes/*.csv). A finished run leaves them; for a model that has none: "
     )
-    assert error_of(metricface("compare", good, tmp_path / "godo")) == (
+    assert error_of(metricface("compare", good, tmp_path / "godo"), 2) == (
         f'{tmp_path}/godo: no such run folder. Did you mean "good"? Name a folder that metricface run has made.'
     )
     (stopped / "run.json").write_text("[1]")

@@ -76,9 +76,13 @@ def test_the_same_recipe_and_seed_give_the_same_journal_and_figures(finished: Pa
     assert Path("again/metrics.jsonl").read_text() == (finished / "metrics.jsonl").read_text()
 
 
-def test_the_resolved_recipe_runs_to_the_same_digest(finished: Path, tmp_path: Path) -> None:
+def test_a_finished_run_is_shown_and_not_done_again_from_its_resolved_recipe_too(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     done = metricface("run", finished / "recipe.toml", "--out", finished, "--resume")
     assert done.exit_code == 0, done.output
+    assert done.stderr == f"finished already in {finished}\n"
+    assert (finished / "report.md").read_text().strip() in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
 
 def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, tree: Path, tmp_path: Path) -> None:
@@ -92,6 +96,20 @@ def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, t
         done = metricface("eval", *arguments, "--json")
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout) == report
+
+
+def test_eval_refuses_a_folder_for_outcomes_that_cannot_be_made_before_it_evaluates(
+    finished: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = metricface("eval", finished, "--outcomes", tmp_path / "file" / "x", "--data", tmp_path / "none")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        f"error: {tmp_path}/file/x/outcomes: cannot be written to (Not a directory). "
+        "Name another folder with --outcomes.\n",
+    )
+    done = metricface("eval", finished, "--outcomes", tmp_path / "a" / "b", "--data", tmp_path / "none")
+    assert (done.exit_code, (tmp_path / "a").exists()) == (3, False)
 
 
 def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Path) -> None:

@@ -66,9 +66,24 @@ def test_finished_runs_are_skipped_and_said_so(short: tuple[object, ...]) -> Non
     before = Path("s/seed-1/run.json").read_text()
     done = metricface("run", *short, "--seeds", "1,2", "--out", "s")
     assert done.exit_code == 0, done.output
-    assert lines(done, "seed ") == ["seed 1 (1 of 2): finished already in s/seed-1", "seed 2 (2 of 2):"]
+    assert lines(done, "seed ") == [
+        "seed 0: s/seed-0 counts too",
+        "seed 1 (1 of 2): finished already in s/seed-1",
+        "seed 2 (2 of 2):",
+    ]
     assert Path("s/seed-1/run.json").read_text() == before
-    assert json.loads(Path("s/seeds.json").read_text())["seeds"] == [1, 2]
+    assert json.loads(Path("s/seeds.json").read_text())["seeds"] == [0, 1, 2]
+    record = Path("s/seed-2/run.json")
+    record.write_text(record.read_text().replace('"finished"', '"interrupted"', 1))
+    done = metricface("run", *short, "--seeds", "0", "--out", "s")
+    assert lines(done, "seed 2") == ["seed 2: s/seed-2 is not finished, so it does not count"]
+    assert json.loads(Path("s/seeds.json").read_text())["seeds"] == [1, 0]
+    done = metricface("run", *short, "--set", "head.margin=0.1", "--seeds", "5", "--out", "s")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: s/seed-0: holds the run of another recipe or other --set values, which cannot be summed up with these. "
+        "Name another --out.\n",
+    )
 
 
 def test_without_out_they_are_found_again_under_runs(short: tuple[object, ...]) -> None:
@@ -77,9 +92,19 @@ def test_without_out_they_are_found_again_under_runs(short: tuple[object, ...]) 
     done = metricface("run", *short, "--seeds", "3,4")
     assert done.exit_code == 0, done.output
     assert lines(done, "seed 3") == [f"seed 3 (1 of 2): finished already in {folder}"]
-    assert {path.name for path in Path("runs/tiny").iterdir() if path.is_file()} == {"seeds.json", "seeds.md"}
+    (summary,) = Path("runs/tiny").glob("seeds-*")
+    assert {path.name for path in summary.iterdir()} == {"seeds.json", "seeds.md"}
     listed = json.loads(metricface("runs", "list", "--json").stdout)
     assert [(run["seed"], run["status"]) for run in listed] == [(3, "finished"), (4, "finished")]
+    before = (summary / "seeds.json").read_text()
+    for seeds, folders in (("4,3", 1), ("4", 2)):  # the same set, another one
+        assert metricface("run", *short, "--seeds", seeds).exit_code == 0
+        assert len(list(Path("runs/tiny").glob("seeds-*"))) == folders
+    assert json.loads((summary / "seeds.json").read_text())["results"]["identification"].keys() == (
+        json.loads(before)["results"]["identification"].keys()
+    )
+    done = metricface("compare", summary, folder, "--json", "--samples", "9")
+    assert len(json.loads(done.stdout)["runs"]["a"]) == 2
 
 
 def test_nothing_begins_when_one_of_them_cannot(short: tuple[object, ...]) -> None:
@@ -142,6 +167,11 @@ def test_a_dry_run_checks_and_writes_nothing(recipe: Path, tmp_path: Path) -> No
     done = metricface("run", recipe, "--seeds", "0,1", "--dry-run")
     assert done.exit_code == 0, done.output
     assert {path.name for path in tmp_path.iterdir()} == {"tree", "tiny.toml"}
+    assert lines(done, "seed ") == ["seed 0: would run", "seed 1: would run"]
+    (tmp_path / "s" / "seed-1").mkdir(parents=True)
+    (tmp_path / "s" / "seed-1" / "mine.txt").touch()
+    done = metricface("run", recipe, "--seeds", "0,1", "--dry-run", "--out", "s")
+    assert (done.exit_code, "s/seed-1: there is something there already." in done.stderr) == (2, True)
 
 
 def test_ctrl_c_stops_all_of_them_and_resume_goes_on(recipe: Path) -> None:
