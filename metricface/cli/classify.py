@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metricface.cli.arguments import check_model
 from metricface.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def classify(
     """Label photos with a trained classifier; classes, threshold and temperature come from the model file."""
     if out is None and not as_json:
         raise UsageError("classify: nowhere to put the labels. Say -o out.csv, or --json for lines on stdout.")
+    check_model(model)
     if out is not None:
         _check(out, force=force)
     from metricface.cli.render import Screen

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from metricface.cli.arguments import check_model
 from metricface.errors import UsageError
 
 
@@ -38,15 +40,18 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model with the evaluators of its recipe, or on a gallery and probes of one's own."""
     folders = _both(gallery, probe, data)
+    check_model(model)
     from metricface.cli.render import Screen, show_report
     from metricface.evaluate import evaluate_model
-    from metricface.outcomes import write_outcomes
+    from metricface.files import made_folder
+    from metricface.outcomes import FOLDER, write_outcomes
     from metricface.registry import registries
 
-    with Screen() as screen:
-        results, evaluated_on = evaluate_model(model, data, registries(), screen, gallery_and_probes=folders)
-    if outcomes is not None:
-        write_outcomes(outcomes, results)
+    with nullcontext() if outcomes is None else made_folder(outcomes / FOLDER, "--outcomes"):
+        with Screen() as screen:
+            results, evaluated_on = evaluate_model(model, data, registries(), screen, gallery_and_probes=folders)
+        if outcomes is not None:
+            write_outcomes(outcomes, results)
     document = {name: result.to_json() for name, result in results.items()}
     if as_json:
         print(json.dumps(document, indent=2))

@@ -9,7 +9,7 @@ import typer
 
 from metricface.cli import complete
 from metricface.contracts import KINDS
-from metricface.errors import UsageError, nearest
+from metricface.errors import PluginError, UsageError, nearest
 
 
 def show(
@@ -27,7 +27,11 @@ def show(
     if kind not in KINDS:
         raise UsageError(f"show: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
     registry = registries()[kind]
-    entry, component = registry.find(name), registry.load(name)
+    try:
+        entry = registry.find(name)
+    except PluginError as error:  # the name is the mistake here, and no plugin's
+        raise UsageError(f"show: {error}") from error
+    component = registry.load(name)
     print(f"{kind} {name}  ({entry.value}, {entry.distribution} {entry.version})\n")
     print(inspect.getdoc(component) or "It has no docstring.")
     found = parameters(component, KINDS[kind])

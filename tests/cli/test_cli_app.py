@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from task_b_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface import __version__
 from metricface.cli.app import app
+from metricface.cli.outcome import guarded
 
 USAGE = {
     "an unknown verb": (
@@ -85,15 +88,65 @@ def test_no_color_is_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "NO_COLOR" not in os.environ
 
 
-def test_a_file_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_folder_that_cannot_be_made_is_refused_before_any_data_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    recipe = write_recipe(tmp_path, make_tree(tmp_path / "tree"))
+    recipe = write_recipe(tmp_path, tmp_path / "no_tree")
     (tmp_path / "file").touch()
-    done = metricface("run", recipe, "--out", "file/run")
-    assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].startswith("error: file/run")
-    assert "Not a directory" in done.stderr
-    assert "Traceback" not in done.stderr
+    for seeds in ((), ("--seeds", "0")):
+        done = metricface("run", recipe, "--out", "file/run", *seeds)
+        assert done.exit_code == 2
+        folder = "file/run/seed-0" if seeds else "file/run"
+        assert done.stderr.splitlines()[-1] == (
+            f"error: {folder}: cannot be written to (Not a directory). Name another folder with --out."
+        )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device. Make room, or write elsewhere."),
+        (OSError(errno.ENOSPC, "Full", "a.csv"), "a.csv: Full. Make room, or write elsewhere."),
+        (PermissionError(errno.EACCES, "Permission denied", "a.csv"), "a.csv: Permission denied."),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error."),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error: OSError, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        guarded(command)()
+    assert (ended.value.exit_code, capsys.readouterr().err) == (1, f"error: {said}\n")
+
+
+def test_an_error_that_is_not_the_systems_is_not_passed_off_as_the_users() -> None:
+    def command() -> None:
+        raise OSError("our own")
+
+    with pytest.raises(OSError, match="our own"):
+        guarded(command)()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(("arguments", "where"), [("list --json", ""), ("show head arcface", "stdout: ")])
+def test_an_output_that_is_full_is_one_line(arguments: str, where: str) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "metricface", *arguments.split()]
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
+    assert done.stderr == f"error: {where}No space left on device. Make room, or write elsewhere.\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("verb", ["eval MODEL", "classify MODEL . --json", "compare MODEL MODEL", "runs show MODEL"])
+def test_a_model_or_run_that_is_not_there_is_a_mistake_of_usage(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "good").mkdir()
+    done = metricface(*(str(tmp_path / "godo") if word == "MODEL" else word for word in verb.split()))
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"error: {tmp_path}/godo: no ")
+    assert 'Did you mean "good"?' in done.stderr or verb.startswith("runs")
 
 
 @pytest.mark.parametrize("arguments", ["list", "--help", "list --json", "show head arcface", "runs list runs"])

@@ -1,0 +1,18 @@
+"""MODEL on a command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metricface.errors import UsageError, nearest
+
+
+def check_model(path: Path) -> None:
+    """Refuse a MODEL that is not there.
+
+    Raises:
+        UsageError: names the nearest folder beside it.
+    """
+    if not path.exists():
+        near = nearest(path.name, (other.name for other in path.parent.glob("*") if other.is_dir()))
+        raise UsageError(f"{path}: no such folder.{near} Name a run folder or its model folder.")
