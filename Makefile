@@ -30,5 +30,6 @@ test: lint
 test-slow: setup
 	$(BIN)/pytest -m slow
 
+# make bench NAME=task_b_methods ARGS="--photos PHOTOS --split SPLIT.csv"; each script says at its top what it takes
 bench: setup
-	for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
+	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
