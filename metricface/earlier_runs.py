@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from metricface.errors import MetricFaceError, UsageError
 from metricface.recipe.load import load_recipe
-from metricface.recipe.schema import Recipe
+from metricface.recipe.schema import Recipe, tables_digest
 from metricface.registry import Registries
 from metricface.run_folder import FINISHED, RunFolder, read_record
 
@@ -72,7 +70,7 @@ def holds_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
     if digest == recipe.digest:
         return True
     path = folder / "recipe.toml"
-    if _digest(_read_tables(path)) != digest:
+    if tables_digest(_read_tables(path)) != digest:
         raise UsageError(
             f"{path}: cannot be read, or is not what this run began with (run.json has its digest). "
             "Put that back, or name another --out."
@@ -132,11 +130,6 @@ def _recorded_digest(folder: Path) -> str:
     if not isinstance(digest, str):
         raise UsageError(f"{path}: damaged, not the record of a run. Put back a copy of it, or name another --out.")
     return digest
-
-
-def _digest(tables: dict[str, Any]) -> str:
-    """Return what `Recipe.digest` was of the recipe that wrote these tables, whatever keys there were then."""
-    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _read_tables(path: Path) -> dict[str, Any]:

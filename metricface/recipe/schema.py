@@ -178,11 +178,16 @@ class Recipe:
     @property
     def digest(self) -> str:
         """The sha256 of the document: equal for recipes that do the same."""
-        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+        return tables_digest(self.document())
 
     def to_toml(self) -> str:
         """Return TOML that loads to an equal recipe."""
         return tomli_w.dumps(self.document(), multiline_strings=False)
+
+
+def tables_digest(tables: Mapping[str, Any]) -> str:
+    """Return the sha256 of a recipe's tables, in any order of keys."""
+    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
