@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -23,8 +24,6 @@ def gather(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return embeddings, labels
-    from torch.distributed.nn.functional import all_gather
-
     sizes = _exchange_sizes(embeddings)
     largest = max(sizes)
     missing = largest - len(embeddings)
@@ -32,11 +31,27 @@ def gather(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     padded_labels = torch.nn.functional.pad(labels, (0, missing))
     label_parts = [torch.empty_like(padded_labels) for _ in sizes]
     dist.all_gather(label_parts, padded_labels)
-    parts = all_gather(padded)  # type: ignore[no-untyped-call]
+    parts: Tensor = _AllGather.apply(padded)
     return (
         torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]),
         torch.cat([part[:size] for part, size in zip(label_parts, sizes, strict=True)]),
     )
+
+
+class _AllGather(torch.autograd.Function):
+    """All-gather with gradient: (B, D) -> (W, B, D). A rank gets the sum of all ranks' gradients for its part."""
+
+    @staticmethod
+    def forward(context: Any, own: Tensor) -> Tensor:
+        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, own.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total[dist.get_rank()]
 
 
 def _exchange_sizes(embeddings: Tensor) -> list[int]:

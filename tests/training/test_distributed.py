@@ -30,15 +30,20 @@ def work(rank: int, store: str, out: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     torch.manual_seed(0)
+    torch.save(gradient_of(rank), os.path.join(out, f"{rank}.pt"))
+    dist.barrier()  # no rank leaves while another still talks to it
+    dist.destroy_process_group()
+    os._exit(0)  # gloo's threads can outlive the interpreter's own shutdown, which then aborts, now and then
+
+
+def gradient_of(rank: int) -> dict[str, torch.Tensor | None]:
     model = nn.parallel.DistributedDataParallel(nn.Linear(4, 2))
     images, labels = batch()
     start = sum(SIZES[:rank])
     own = slice(start, start + SIZES[rank])
     embeddings, every_label = gather(model(images[own]), labels[own])
     loss_of(embeddings, every_label).backward()
-    torch.save({"grad": model.module.weight.grad, "labels": every_label}, os.path.join(out, f"{rank}.pt"))
-    dist.barrier()  # no rank leaves while another still talks to it
-    dist.destroy_process_group()
+    return {"grad": model.module.weight.grad, "labels": every_label}
 
 
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")
