@@ -85,15 +85,15 @@ def run(
             experiment.state.load_state_dict(saved)
         _record(folder, experiment, fresh=saved is None)
         journal = Journal(folder.path, experiment.state)
-        fit(
-            experiment.state,
-            experiment.loader,
-            lambda state: _evaluate(experiment, experiment.calibration or experiment.val, console),
-            plan,
-            interruption,
-            (journal, *observers),
-        )
-        return Finished(folder.path, _report(experiment, plan, folder, console))
+        latest: dict[int, dict[str, Result]] = {}  # the last evaluation, by epoch: the report need not repeat it
+
+        def evaluate(state: TrainingState) -> dict[str, Result]:
+            latest.clear()
+            latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
+            return latest[state.epoch]
+
+        fit(experiment.state, experiment.loader, evaluate, plan, interruption, (journal, *observers))
+        return Finished(folder.path, _report(experiment, plan, folder, console, latest))
 
 
 def finished_run(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
@@ -151,13 +151,21 @@ def _record(folder: RunFolder, experiment: build.Experiment, *, fresh: bool) -> 
     )
 
 
-def _report(experiment: build.Experiment, plan: Plan, folder: RunFolder, console: build.Console) -> dict[str, Any]:
-    """Evaluate the chosen epoch on val, write the model, the report and the plots; return the report."""
+def _report(
+    experiment: build.Experiment,
+    plan: Plan,
+    folder: RunFolder,
+    console: build.Console,
+    latest: Mapping[int, dict[str, Result]],
+) -> dict[str, Any]:
+    """Evaluate the chosen epoch on val unless `latest` has that already; write the model, the report and the plots."""
     training = _trained(experiment, plan)
     console.say(training)
     chosen, selection = _choose_epoch(experiment, plan)
     trained = {"epoch": chosen + 1, "ema": experiment.state.ema is not None, "selection": selection}
-    results = _evaluate(experiment, experiment.val, console, experiment.calibration)
+    results = latest.get(chosen) if experiment.calibration is None else None
+    if results is None:
+        results = _evaluate(experiment, experiment.val, console, experiment.calibration)
     write_outcomes(folder.path, results)
     digest = save_model(folder.path / "model", experiment, trained, results)
     recipe, record = experiment.recipe, folder.record()

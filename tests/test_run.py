@@ -143,6 +143,30 @@ def test_a_run_to_the_end_says_so(finished: Path) -> None:
     assert json.loads((finished / "report.json").read_text())["training"] == "2 of 2 epochs"
 
 
+def test_the_last_epoch_is_evaluated_once(recipe: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Watched(Notes):
+        def progress(self, what: str) -> Callable[[int, int], None]:
+            seen.append(what)
+            return super().progress(what)
+
+    done = train(recipe, tmp_path / "run", notes=Watched())
+    assert seen.count("evaluating") == 2
+    events = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
+    assert events[-1]["results"] == done.report["results"]
+
+
+def test_an_earlier_best_epoch_is_evaluated_anew_for_the_report(recipe: Path, tmp_path: Path) -> None:
+    keys = ("train.epochs=4", "train.patience=2", SELECT, "optimizer.lr=1e-5")
+    done = train(recipe, tmp_path / "run", *keys)
+    evaluated = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
+    results = {event["epoch"]: event["results"] for event in evaluated if event["event"] == "evaluated"}
+    chosen = done.report["model"]["epoch"] - 1
+    assert chosen < max(results)
+    assert done.report["results"] == results[chosen]
+
+
 def test_fine_tuning_starts_from_backbone_and_embedding_layer_of_a_run(recipe: Path, finished: Path) -> None:
     keys = (f"backbone.weights={finished}", f"embedding.weights={finished / 'model'}")
     experiment = built(recipe, *keys)
