@@ -16,45 +16,35 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
+from methods import (
+    HERE,
+    RECIPES,
+    Method,
+    curve,
+    differences,
+    finished,
+    machine,
+    over_seeds,
+    percent,
+    points,
+    run_method,
+    seconds,
+    training,
+)
 
-from metricface.compare import compare_runs
 from metricface.files import write_json, write_text
 
-HERE = Path(__file__).parent
-RECIPES = HERE.parent / "experiments"
 FREQUENT, RARE, RATIO, SEED = "male", "female", 5, 0
 READINGS = ("fitted-threshold", "threshold-0.5")
 FIGURES = ("balanced_accuracy", f"f1 {RARE}", f"f1 {FREQUENT}", "accuracy")
-SAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class Method:
-    """A recipe with changes, and what the table says of it.
-
-    `sections` replace those of the recipe whole, None takes one out; `changes` are for `--set`.
-    """
-
-    recipe: str
-    what: str
-    sections: Mapping[str, Any] = field(default_factory=dict)
-    changes: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
-    against: tuple[str, ...] = ("baseline",)
-
 
 FAST = tomllib.loads((RECIPES / "task_a_fast.toml").read_text(encoding="utf-8"))
 SAME_NETWORK = {"backbone": FAST["backbone"]}
@@ -64,7 +54,9 @@ SEEDS = (0, 1, 2)
 METHODS = {
     "baseline": Method("task_a", "the method of task_a.toml, equal time", SAME_NETWORK, SAME_TIME, SEEDS),
     "ours": Method("task_a_fast", "task_a_fast.toml", seeds=SEEDS, against=("baseline", "baseline-whole")),
-    "baseline-whole": Method("task_a", "the method of task_a.toml, all of its epochs", SAME_NETWORK, SAME_SIZE, SEEDS),
+    "baseline-whole": Method(
+        "task_a", "the method of task_a.toml, all of its epochs", SAME_NETWORK, SAME_SIZE, SEEDS, ("baseline",)
+    ),
     "no-mirror": Method("task_a_fast", "ours without mirror", changes=("embedding.mirror=false",), against=("ours",)),
     "no-embedding": Method("task_a_fast", "ours, head on the features", {"embedding": None}, against=("ours",)),
     "no-crop": Method(
@@ -93,9 +85,10 @@ def main() -> None:
     tree = options.work / "tree"
     _thin(options.photos, tree)
     for name in options.only or METHODS:
-        _run(METHODS[name], options.work / name, tree, options.threads)
-    done = {name: method for name, method in METHODS.items() if (options.work / name / "seeds.json").is_file()}
-    document = {"conditions": _conditions(tree, options.threads), "methods": {}}
+        changes = (f"data.root={tree}", 'data.person_pattern=""')
+        run_method(METHODS[name], options.work / name, changes, options.threads)
+    done = finished(METHODS, options.work)
+    document = {"conditions": {**machine(options.threads), "photos": _counted(tree)}, "methods": {}}
     for name, method in done.items():
         document["methods"][name] = _summary(options.work, name, method, done)
     write_json(HERE / "task_a_methods.json", document)
@@ -136,31 +129,19 @@ def _photos(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _run(method: Method, folder: Path, tree: Path, threads: int) -> None:
-    """Train and evaluate all seeds of a method; what is finished stays."""
-    table = tomllib.loads((RECIPES / f"{method.recipe}.toml").read_text(encoding="utf-8"))
-    kept = {name: section for name, section in {**table, **method.sections}.items() if section is not None}
-    recipe = folder.with_suffix(".toml")
-    write_text(recipe, tomli_w.dumps(kept))
-    changes = (f"data.root={tree}", 'data.person_pattern=""', *method.changes)
-    sets = [word for change in changes for word in ("--set", change)]
-    seeds = ",".join(map(str, method.seeds))
-    command = [sys.executable, "-m", "metricface", "run", str(recipe), *sets, "--seeds", seeds, "--out", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    subprocess.run([*command, "--resume"], env=environment, stdout=subprocess.DEVNULL, check=True)
+def _counted(tree: Path) -> dict[str, Any]:
+    return {split: {name: len(_photos(tree / split / name)) for name in (RARE, FREQUENT)} for split in ("train", "val")}
 
 
-def _summary(work: Path, name: str, method: Method, done: dict[str, Method]) -> dict[str, Any]:
+def _summary(work: Path, name: str, method: Method, done: Mapping[str, Method]) -> dict[str, Any]:
     """Return figures at both thresholds, the steps and seconds of training, and the paired differences."""
-    seeds = json.loads((work / name / "seeds.json").read_text(encoding="utf-8"))
-    found = seeds["results"]["classification"]
-    compared = [other for other in method.against if other in done and other != name]
+    found = over_seeds(work, name, "classification")
     return {
         "what": method.what,
         "seeds": list(method.seeds),
         "figures": {reading: _figures(found[reading]) for reading in READINGS if reading in found},
-        "training": [_training(folder) for folder in sorted((work / name).glob("seed-*"))],
-        "differences": {other: _differences(work / other, work / name) for other in compared},
+        "training": training(work, name),
+        "differences": {other: _differences(work, other, name) for other in method.against if other in done},
     }
 
 
@@ -171,38 +152,10 @@ def _figures(reading: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"mean": values[name]["mean"], "sd": values[name]["sd"]} for name in FIGURES}
 
 
-def _differences(a: Path, b: Path) -> dict[str, list[float]]:
-    """Return B - A with its 95 % interval over photos and p, at the fitted threshold."""
-    found = compare_runs(a, b, samples=SAMPLES, seed=0).differences
-    return {
-        part.figure: [part.difference, *(part.interval or ()), part.p]
-        for part in found
-        if part.row == "all" and part.figure in FIGURES
-    }
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    """Return the steps of one run and its seconds, evaluations and interrupted parts included."""
-    events = [json.loads(line) for line in _lines(folder / "times.jsonl")]
-    ends = [a["seconds"] for a, b in pairwise(events) if b["seconds"] < a["seconds"]]
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    seconds = sum(ends) + events[-1]["seconds"]
-    return {"steps": events[-1]["step"], "seconds": seconds, "precision": record["precision"]["name"]}
-
-
-def _conditions(tree: Path, threads: int) -> dict[str, Any]:
-    import torch
-
-    models = [line.split(":")[1].strip() for line in _lines(Path("/proc/cpuinfo")) if "model name" in line]
-    counted = {
-        split: {name: len(_photos(tree / split / name)) for name in (RARE, FREQUENT)} for split in ("train", "val")
-    }
-    cpu = models[0] if models else platform.machine()
-    return {"cpu": cpu, "threads": threads, "torch": torch.__version__, "photos": counted, "bootstrap": SAMPLES}
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+def _differences(work: Path, a: str, b: str) -> dict[str, list[float]]:
+    """Return B - A by figure, at the fitted threshold."""
+    named = {path.rpartition("/all/")[2]: values for path, values in differences(work, a, b).items() if "/all/" in path}
+    return {figure: named[figure] for figure in FIGURES}
 
 
 def _table(document: dict[str, Any]) -> str:
@@ -217,26 +170,16 @@ def _table(document: dict[str, Any]) -> str:
         ]
         for name, method in methods.items():
             if reading in method["figures"]:
-                cells = " | ".join(_figure(method["figures"][reading][figure]) for figure in FIGURES)
-                seconds = " ".join(f"{run['seconds']:.0f}" for run in method["training"])
+                cells = " | ".join(percent(method["figures"][reading][figure]) for figure in FIGURES)
                 about = f"{name}: {method['what']} | {len(method['seeds'])} | {method['training'][0]['steps']}"
-                lines.append(f"| {about} | {seconds} | {cells} |")
+                lines.append(f"| {about} | {seconds(method['training'])} | {cells} |")
     lines += ["", "Differences at the fitted threshold, points with 95 % interval over photos (means over seeds):", ""]
     lines += [f"| method | {' | '.join(FIGURES)} |", "|---" * 5 + "|"]
     for name, method in methods.items():
         for other, found in method["differences"].items():
-            cells = " | ".join(_difference(found[figure]) for figure in FIGURES)
+            cells = " | ".join(f"{points(found[figure])}, p {found[figure][-1]:.4f}" for figure in FIGURES)
             lines.append(f"| {name} minus {other} | {cells} |")
     return "\n".join(lines) + "\n"
-
-
-def _figure(figure: dict[str, Any]) -> str:
-    return f"{100 * figure['mean']:.1f}" + (f" ± {100 * figure['sd']:.1f}" if figure["sd"] is not None else "")
-
-
-def _difference(found: list[float]) -> str:
-    value, low, high, p = found
-    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {p:.4f}"
 
 
 def _draw(document: dict[str, Any], work: Path) -> None:
@@ -249,7 +192,13 @@ def _draw(document: dict[str, Any], work: Path) -> None:
     curves, gains = figure.subplots(1, 2)
     for name, style in (("baseline", "--s"), ("baseline-whole", ":^"), ("ours", "-o")):
         if name in document["methods"]:
-            curves.plot(*_curve(work / name / "seed-0"), style, color="0.2", label=name, markersize=4)
+            curves.plot(
+                *curve(work / name / "seed-0", "classification", "balanced_accuracy"),
+                style,
+                color="0.2",
+                label=name,
+                markersize=4,
+            )
     curves.set(title="photos of val", xlabel="seconds of training", ylabel="balanced accuracy (%)")
     curves.legend()
     for offset, (other, found) in enumerate(document["methods"].get("ours", {}).get("differences", {}).items()):
@@ -265,18 +214,6 @@ def _draw(document: dict[str, Any], work: Path) -> None:
     if gains.containers:
         gains.legend()
     figure.savefig(HERE / "task_a_methods.png", dpi=110)
-
-
-def _curve(folder: Path) -> tuple[list[float], list[float]]:
-    times = {}
-    for line in _lines(folder / "times.jsonl"):
-        event = json.loads(line)
-        if event["event"] == "evaluated":
-            times[event["step"]] = event["seconds"]
-    events = [json.loads(line) for line in _lines(folder / "metrics.jsonl")]
-    found = [event for event in events if event["event"] == "evaluated"]
-    values = [100 * event["results"]["classification"]["balanced_accuracy"] for event in found]
-    return [times[event["step"]] for event in found], values
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""What the method comparisons share: recipes with changes, runs of several seeds, and their paired differences."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from metricface.compare import compare_runs
+from metricface.files import write_text
+
+HERE = Path(__file__).parent
+RECIPES = HERE.parent / "experiments"
+SAMPLES = 10_000  # of the paired bootstrap
+
+
+@dataclass(frozen=True)
+class Method:
+    """A recipe with changes, and what the table says of it.
+
+    Args:
+        recipe: of experiments/.
+        what: what the table says.
+        sections: replace those of the recipe whole; None takes one out.
+        changes: for `--set`.
+        seeds: of the runs.
+        against: the methods that it is compared with.
+        tree: which of the script's trees it is trained on.
+    """
+
+    recipe: str
+    what: str
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    against: tuple[str, ...] = ()
+    tree: str = "tree"
+
+
+def run_method(method: Method, folder: Path, changes: Sequence[str], threads: int) -> None:
+    """Train and evaluate all seeds of a method in `folder`; what is finished stays, what was interrupted goes on."""
+    table = tomllib.loads((RECIPES / f"{method.recipe}.toml").read_text(encoding="utf-8"))
+    kept = {name: section for name, section in {**table, **method.sections}.items() if section is not None}
+    recipe = folder.with_suffix(".toml")
+    write_text(recipe, tomli_w.dumps(kept))
+    sets = [word for change in (*changes, *method.changes) for word in ("--set", change)]
+    seeds = ",".join(map(str, method.seeds))
+    metricface("run", recipe, *sets, "--seeds", seeds, "--out", folder, "--resume", threads=threads)
+
+
+def metricface(*arguments: object, threads: int | None = None) -> None:
+    """Run a command of metricface; its progress goes to standard error."""
+    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+    command = [sys.executable, "-m", "metricface", *map(str, arguments)]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+
+def finished(methods: Mapping[str, Method], work: Path) -> dict[str, Method]:
+    """Return the methods whose seeds are all done."""
+    return {name: method for name, method in methods.items() if (work / name / "seeds.json").is_file()}
+
+
+def over_seeds(work: Path, name: str, evaluator: str) -> Any:
+    """Return the evaluator's results of a method, mean and standard deviation over its seeds."""
+    return json.loads((work / name / "seeds.json").read_text(encoding="utf-8"))["results"][evaluator]
+
+
+def training(work: Path, name: str) -> list[dict[str, Any]]:
+    """Return for each seed the steps, the seconds, and those on a machine that nobody else slowed down.
+
+    Both seconds contain the evaluations. `undisturbed` takes every step at the tenth percentile of the run's steps.
+    """
+    return [_training(folder) for folder in sorted((work / name).glob("seed-*"))]
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    events = [json.loads(line) for line in lines_of(folder / "times.jsonl")]
+    spans = [(after["event"], after["seconds"] - before["seconds"]) for before, after in pairwise(events)]
+    whole = [(event, seconds) for event, seconds in spans if seconds >= 0]  # below 0: the run was taken up again here
+    steps = [seconds for event, seconds in whole if event == "step"]
+    evaluations = [seconds for event, seconds in whole if event == "evaluated"]
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return {
+        "steps": events[-1]["step"],
+        "seconds": sum(steps) + sum(evaluations) + events[0]["seconds"],
+        "undisturbed": float(np.percentile(steps, 10)) * events[-1]["step"] + sum(evaluations),
+        "precision": record["precision"]["name"],
+    }
+
+
+def differences(work: Path, a: str, b: str) -> dict[str, list[float]]:
+    """Return B - A by "reading/row/figure": the difference, its 95 % interval and p, paired on the same photos."""
+    found = compare_runs(work / a, work / b, samples=SAMPLES, seed=0).differences
+    return {
+        f"{part.reading}/{part.row}/{part.figure}": [part.difference, *(part.interval or ()), part.p] for part in found
+    }
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Return what the figures depend on besides the photos."""
+    import torch
+
+    models = [line.split(":")[1].strip() for line in lines_of(Path("/proc/cpuinfo")) if "model name" in line]
+    cpu = models[0] if models else platform.machine()
+    return {"cpu": cpu, "threads": threads, "torch": torch.__version__, "bootstrap": SAMPLES}
+
+
+def curve(folder: Path, evaluator: str, *path: str) -> tuple[list[float], list[float]]:
+    """Return the seconds and the percentages of a figure over the evaluations of one run."""
+    times = [json.loads(line) for line in lines_of(folder / "times.jsonl")]
+    at = {event["step"]: event["seconds"] for event in times if event["event"] == "evaluated"}
+    events = [json.loads(line) for line in lines_of(folder / "metrics.jsonl")]
+    found = [event for event in events if event["event"] == "evaluated"]
+    values = []
+    for event in found:
+        value = event["results"][evaluator]
+        for key in path:
+            value = value[key]
+        values.append(100 * value)
+    return [at[event["step"]] for event in found], values
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file, none where there is no such file."""
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def percent(figure: Mapping[str, Any]) -> str:
+    """Return a mean over seeds as percentage, with its standard deviation where there are several."""
+    return f"{100 * figure['mean']:.1f}" + (f" ± {100 * figure['sd']:.1f}" if figure["sd"] is not None else "")
+
+
+def points(found: Sequence[float]) -> str:
+    """Return a difference as percentage points with its interval."""
+    value, low, high, _ = found
+    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def seconds(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the seconds of every seed, and in brackets those of an undisturbed machine."""
+    return " ".join(f"{run['seconds']:.0f} [{run['undisturbed']:.0f}]" for run in runs)
