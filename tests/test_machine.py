@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,35 @@ def test_photos_are_read_and_written_with_the_usable_cores_alone(
     classifier = predict.Classifier.__new__(predict.Classifier)
     assert list(classifier.label([])) == []
     assert threads == [2, 2, 2]
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from metricface.machine import reuse_freed_memory
+reused = sys.argv[1] == "reuse" and reuse_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(2**24, np.float32)
+before = faults()
+for _ in range(10):
+    np.ones(2**24, np.float32)
+print(reused, faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the page faults of Linux")
+def test_freed_memory_is_used_again_without_page_faults() -> None:
+    found = {}
+    for how in ("reuse", "as it is"):
+        command = [sys.executable, "-c", FAULTS, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[how] = done.stdout.split()
+    if found["reuse"][0] == "False":
+        pytest.skip("no glibc")
+    assert int(found["reuse"][1]) < int(found["as it is"][1]) / 10
+
+
+def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    assert machine.reuse_freed_memory() is False

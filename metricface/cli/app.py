@@ -7,6 +7,7 @@ import typer
 from metricface.cli import check, classify, compare, data, doctor, eval, init, list, run, runs, show
 from metricface.cli.options import before_the_verb
 from metricface.cli.outcome import OneLineGroup, guarded
+from metricface.machine import reuse_freed_memory
 
 app = typer.Typer(
     name="metricface",
@@ -37,4 +38,5 @@ app.add_typer(runs_app, name="runs")
 
 def main() -> None:
     """Run the command line."""
+    reuse_freed_memory()
     app()
