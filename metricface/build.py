@@ -133,9 +133,11 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
     return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
 
 
-def face_model(registries: Registries, backbone: Component, embedding: EmbeddingSection | None) -> FaceModel:
-    """Return the model of a recipe or of a model file."""
-    network = cast(Backbone, component(registries, backbone))
+def face_model(
+    registries: Registries, backbone: Component, embedding: EmbeddingSection | None, image_size: int
+) -> FaceModel:
+    """Return the model of a recipe or of a model file, for photos of `image_size` pixels a side."""
+    network = cast(Backbone, component(registries, backbone, image_size=image_size))
     if embedding is None:
         return FaceModel(network)
     return FaceModel(
@@ -210,7 +212,7 @@ def experiment(
 def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
     """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
     embedding, frozen = recipe.embedding, recipe.train.frozen_stages
-    model = face_model(registries, recipe.backbone, embedding)
+    model = face_model(registries, recipe.backbone, embedding, recipe.data.image_size)
     told = list(getattr(model.backbone, "notices", ()))
     if embedding is not None and embedding.weights is not None:
         told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))

@@ -321,6 +321,27 @@ class HasParameterStages(Protocol):
     def parameter_stages(self) -> Sequence[Sequence[str]]: ...
 
 
+@runtime_checkable
+class HasImageSize(Protocol):
+    """Optional on backbones: the side length of photos, in pixels, where the recipe does not say `data.image_size`.
+
+    `usual_image_size` is asked before anything is made, with the recipe's checked arguments; None has no preference.
+    """
+
+    @staticmethod
+    def usual_image_size(arguments: Mapping[str, Any]) -> int | None: ...
+
+
+@runtime_checkable
+class HasStoredArguments(Protocol):
+    """Optional on backbones: arguments that a model file keeps in place of the recipe's.
+
+    For those that name what may not be in reach when the model is used, such as a description on the hub.
+    """
+
+    def stored_arguments(self) -> Mapping[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rebalancing:
     """How a sampler or loss moves the prior of the classes: one of n photos weighs n ** -power times its own weight.
@@ -380,7 +401,7 @@ _HEAD_OFFERS = frozenset({"embedding_dim", "num_classes", "class_counts", "rank"
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("backbone", "backbones", ("forward",), section="backbone"),
+        Kind("backbone", "backbones", ("forward",), frozenset({"image_size"}), "backbone"),
         Kind("head", "heads", ("__call__",), _HEAD_OFFERS, "head"),
         Kind("loss", "losses", ("__call__",), _HEAD_OFFERS, "loss", repeats=True),
         Kind("miner", "miners", ("__call__",), section="miner"),

@@ -199,7 +199,7 @@ def _network() -> Iterator[Finding]:
     if constants.HF_HUB_OFFLINE:
         yield Finding("network", "hub", "not asked: HF_HUB_OFFLINE is set, so weights come from the caches only", NOTE)
         return
-    from metricface.backbones.pretrained import hub_answers
+    from metricface.backbones.hub import hub_answers
 
     there = hub_answers()
     found = "answers" if there else "cannot be reached, so weights come from the caches only"

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from metricface import __version__, build
-from metricface.contracts import KINDS, Head, InputSpec
+from metricface.contracts import KINDS, HasStoredArguments, Head, InputSpec
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
 from metricface.model import FaceModel
@@ -72,7 +72,7 @@ def save_model(
         {
             "format": FORMAT,
             "metricface": __version__,
-            "backbone": _reference(recipe.backbone),
+            "backbone": _backbone_reference(recipe.backbone, experiment.state.model.backbone),
             "embedding": recipe.embedding and recipe.embedding.model_dump(exclude={"weights"}),
             "transform": {
                 "crop": recipe.data.crop,
@@ -111,6 +111,7 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
         registries,
         _untrained(registries, description.backbone),
         None if layer is None else EmbeddingSection.model_construct(**layer.model_dump()),
+        transform.image_size,
     )
     _fill(model, found.weights, found.path, description.backbone.name)
     return LoadedModel(
@@ -198,6 +199,14 @@ def _untrained(registries: Registries, reference: Reference) -> Component:
     weights = {"weights": "random"} if "weights" in reference.arguments else {}
     untrained = reference.model_copy(update={"arguments": {**reference.arguments, **weights}})
     return stored_component(registries, "backbone", untrained)
+
+
+def _backbone_reference(part: Component, backbone: object) -> dict[str, Any]:
+    """Return what a model file says of the backbone, in such arguments as need nothing but this machine."""
+    reference = _reference(part)
+    stored = backbone.stored_arguments() if isinstance(backbone, HasStoredArguments) else {}
+    known = {key: value for key, value in stored.items() if key in part.arguments}
+    return {**reference, "arguments": {**reference["arguments"], **known}}
 
 
 def _reference(part: Component) -> dict[str, Any]:

@@ -2,78 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import timm.models
 import torch
-from huggingface_hub import constants
-from huggingface_hub.errors import EntryNotFoundError
 from torch import Tensor, nn
 
+from metricface.backbones.hub import Found, OutOfReach, download, in_hub_cache
 from metricface.errors import ModelError
 from metricface.model_folder import read_model
 
 NETWORK = "model."  # where a TimmBackbone keeps timm's network
-_PROBE_SECONDS = 1.5
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm tries them
 _NAMED = 3
-
-
-class OutOfReach(Exception):  # noqa: N818 - caught by the caller, who decides whether it is an error
-    """The weights can neither be found here nor fetched; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file with weights, and the source to put on record: repository, revision and file, or the address."""
-
-    path: Path
-    source: str
 
 
 def find_pretrained(config: Mapping[str, Any]) -> Found:
     """Find the weights that a timm configuration (`model.pretrained_cfg`) names.
 
-    The caches come first: the hub's, then torch's (older timm versions put the file there). Only then the network, and
-    only after a probe, since a download without one would try for most of a minute. Without a network the answer comes
-    within `_PROBE_SECONDS`, also when the name lookup hangs.
+    The caches come first: the hub's, then torch's (older timm versions put the file there). Only then the network.
 
     Raises:
         OutOfReach: there are no such weights, or neither a cache nor the hub gives them.
     """
-    name = f"{config['architecture']}.{config['tag']}" if config.get("tag") else config["architecture"]
-    if not config.get("hf_hub_id") and not config.get("url"):
-        raise OutOfReach(f"timm has no ImageNet weights for {name}")
-    for found in (*_in_hub_cache(config), *_in_torch_cache(config)):
+    hub_id = config.get("hf_hub_id")
+    what = f"ImageNet weights of {'.'.join(filter(None, (config['architecture'], config.get('tag'))))}"
+    if config.get("source") == "hf-hub":
+        what = f"the weights of hf_hub:{hub_id}"
+    if not hub_id and not config.get("url"):
+        raise OutOfReach(f"timm has no {what.replace(' of ', ' for ')}")
+    cached: Iterator[Found] = chain(in_hub_cache(hub_id, _HUB_FILES) if hub_id else (), _in_torch_cache(config))
+    if (found := next(cached, None)) is not None:
         return found
-    missing = f"ImageNet weights of {name} are not in the cache"
-    if not config.get("hf_hub_id"):
-        raise OutOfReach(f"{missing} and not on the hub (they come from {config['url']})")
-    if constants.HF_HUB_OFFLINE:
-        raise OutOfReach(f"{missing} and HF_HUB_OFFLINE is set")
-    if not hub_answers():
-        raise OutOfReach(f"{missing} and the hub cannot be reached")
-    return _download(config, missing)
-
-
-def _hub_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield (repository, revision, file) in the order in which timm tries them."""
-    repository, _, revision = config["hf_hub_id"].partition("@")
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        yield repository, revision or None, name
-
-
-def _in_hub_cache(config: Mapping[str, Any]) -> Iterator[Found]:
-    if config.get("hf_hub_id"):
-        for repository, revision, name in _hub_files(config):
-            path = huggingface_hub.try_to_load_from_cache(repository, name, revision=revision)
-            if isinstance(path, str):
-                yield _on_record(path, repository, name)
+    if not hub_id:
+        raise OutOfReach(f"{what} are not in the cache and not on the hub (they come from {config['url']})")
+    return download(hub_id, _HUB_FILES, f"{what} are not in the cache")
 
 
 def _in_torch_cache(config: Mapping[str, Any]) -> Iterator[Found]:
@@ -81,40 +47,6 @@ def _in_torch_cache(config: Mapping[str, Any]) -> Iterator[Found]:
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if path.suffix in {".pth", ".safetensors"} and path.is_file():
         yield Found(path, url)
-
-
-def _download(config: Mapping[str, Any], missing: str) -> Found:
-    for repository, revision, name in _hub_files(config):
-        try:
-            return _on_record(huggingface_hub.hf_hub_download(repository, name, revision=revision), repository, name)
-        except EntryNotFoundError:
-            continue
-        except Exception as error:
-            raise OutOfReach(f"{missing} and could not be fetched: {error}") from error
-    raise OutOfReach(f"{missing} and {config['hf_hub_id']} on the hub holds no file of them")
-
-
-def _on_record(path: str, repository: str, name: str) -> Found:
-    revision = Path(path).parent.name  # the cache keeps each file in a folder named after its commit
-    return Found(Path(path), f"{repository}@{revision[:12]}/{name}")
-
-
-def hub_answers() -> bool:
-    """Say whether the hub gives any answer within the time; through the client that would download, so with its proxy.
-
-    A name lookup knows no time limit. It goes on in a thread that nobody waits for.
-    """
-    answered = threading.Event()
-
-    def ask() -> None:
-        with contextlib.suppress(Exception):
-            huggingface_hub.get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
-            answered.set()
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_PROBE_SECONDS)
-    return answered.is_set()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -134,12 +66,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def given_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+def given_weights(path: Path, prefix: str = NETWORK) -> tuple[dict[str, Tensor], str]:
     """Return the tensors that a user's path stands for, and "" or which model of ours they are.
 
     Args:
-        path: a file in timm's own names; or a run folder, a model folder or its model.safetensors, whose backbone is
-            then meant.
+        path: a file in the network's own names; or a run folder, a model folder or its model.safetensors, whose
+            backbone is then meant.
+        prefix: what a backbone of ours puts before those names.
 
     Raises:
         ModelError: they cannot be read, the folder holds no model, or its backbone is not timm's.
@@ -152,21 +85,27 @@ def given_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     except ModelError as error:
         raise ModelError(f"backbone.weights: {error}") from error
     weights = found.part("backbone")
-    if not all(name.startswith(NETWORK) for name in weights):
+    if not all(name.startswith(prefix) for name in weights):
         raise ModelError(
             f"backbone.weights: {path} holds no model of timm ({found.source}). "
             f"Set backbone.name to {found.description.backbone.name!r}, or name another folder."
         )
-    return {name.removeprefix(NETWORK): tensor for name, tensor in weights.items()}, found.source
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}, found.source
 
 
-def load_weights(network: nn.Module, config: Mapping[str, Any], given: Mapping[str, Tensor], path: Path) -> None:
-    """Fill a network of timm, with its configuration, from its weights and at most a classifier besides.
+def load_weights(
+    network: nn.Module,
+    config: Mapping[str, Any],
+    given: Mapping[str, Tensor],
+    path: Path,
+    way_out: str = "Set backbone.model to the one it was saved from.",
+) -> None:
+    """Fill a network from its weights and at most a classifier besides.
 
     Args:
-        network, config: what to fill, and what timm knows of it.
-        given: name -> tensor, in timm's own names.
-        path: where they were read, for the message.
+        network, config: what to fill; its `architecture` and the names of its `classifier`, as timm writes them.
+        given: name -> tensor, in the network's own names.
+        path, way_out: where they were read, and what to do if they do not fit, for the message.
 
     Raises:
         ModelError: names or shapes are those of another model.
@@ -189,6 +128,6 @@ def load_weights(network: nn.Module, config: Mapping[str, Any], given: Mapping[s
         )
         raise ModelError(
             f"backbone.weights: {path} holds the weights of another model than "
-            f"{config['architecture']} ({listed}). Set backbone.model to the one it was saved from."
+            f"{config['architecture']} ({listed}). {way_out}"
         )
     network.load_state_dict(weights)

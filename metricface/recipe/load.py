@@ -15,6 +15,7 @@ from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, RecipeError, nearest
 from metricface.recipe.lint import lint
 from metricface.recipe.overrides import apply_overrides
+from metricface.recipe.photo_size import with_usual_size
 from metricface.recipe.problems import Problems
 from metricface.recipe.schema import Component, DataSection, EmbeddingSection, Recipe, RunSection, Section, TrainSection
 from metricface.recipe.signature import arguments_model, takes_distortions, validated
@@ -71,6 +72,9 @@ class _Reader:
         dataset, data = self._data()
         parts = {section: self._components(kind) for section, kind in _BY_SECTION.items() if section != "data"}
         plain: dict[str, Any] = {name: self._plain(name, model) for name, model in _PLAIN.items()}
+        if self._complete and "image_size" not in self._table["data"]:
+            data = with_usual_size(data, parts["backbone"][0], self._known, self._problems)
+            self._complete = data is not None
         if not self._complete:
             return None
         # The required ones are there: _check_sections saw to it.

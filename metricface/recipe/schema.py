@@ -40,7 +40,7 @@ class DataSection(Section):
 
     Args:
         root: folder of the splits, relative to the working directory.
-        image_size: side length in pixels that photos are resized to.
+        image_size: side length in pixels that photos are resized to; when absent the backbone's own if it has one.
         crop: central share of each side that is kept before, in training and evaluation alike; 1 keeps all of it.
         cache_gib: memory for decoded photos, in GiB.
         calibration: split of people in neither train nor val that `train.select` is computed on; val when absent.

@@ -12,8 +12,9 @@ from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
 from safetensors.torch import save_file
 
-from metricface.backbones import pretrained
-from metricface.backbones.pretrained import OutOfReach, find_pretrained, read_weights
+from metricface.backbones import hub
+from metricface.backbones.hub import OutOfReach
+from metricface.backbones.pretrained import find_pretrained, read_weights
 from metricface.errors import ModelError
 
 CONFIG = {
@@ -51,7 +52,7 @@ def no_network(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 def test_the_hub_cache_comes_first_and_is_named_exactly(caches, monkeypatch, name):
-    monkeypatch.setattr(pretrained, "hub_answers", no_network)
+    monkeypatch.setattr(hub, "hub_answers", no_network)
     path = put_on_hub_cache(caches, name)
     found = find_pretrained(CONFIG)
     assert found.path == path
@@ -59,7 +60,7 @@ def test_the_hub_cache_comes_first_and_is_named_exactly(caches, monkeypatch, nam
 
 
 def test_the_torch_cache_is_looked_at_too(caches, monkeypatch):
-    monkeypatch.setattr(pretrained, "hub_answers", no_network)
+    monkeypatch.setattr(hub, "hub_answers", no_network)
     path = caches / "torch" / "hub" / "checkpoints" / "resnet18-d63eafa0.pth"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
@@ -90,7 +91,7 @@ def test_without_a_network_it_is_decided_within_three_seconds(caches, monkeypatc
 
 def test_offline_mode_asks_nobody(caches, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(pretrained, "hub_answers", no_network)
+    monkeypatch.setattr(hub, "hub_answers", no_network)
     with pytest.raises(OutOfReach) as caught:
         find_pretrained(CONFIG)
     assert str(caught.value) == MISSING + "HF_HUB_OFFLINE is set"
@@ -114,7 +115,7 @@ def test_a_hub_that_answers_is_downloaded_from(caches, monkeypatch):
     ("error", "reason"),
     [
         (ConnectionError("reset by peer"), "could not be fetched: reset by peer"),
-        (EntryNotFoundError("404"), "timm/resnet18.a1_in1k on the hub holds no file of them"),
+        (EntryNotFoundError("404"), "timm/resnet18.a1_in1k on the hub has no model.safetensors or pytorch_model.bin"),
     ],
 )
 def test_a_download_that_fails_says_why(caches, monkeypatch, error, reason):

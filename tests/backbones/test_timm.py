@@ -8,13 +8,17 @@ import pytest
 import timm
 import torch
 from fakes import TinyBackbone
+from pydantic import ValidationError
 from safetensors.torch import save, save_file
 
 from metricface.backbones import timm as subject
-from metricface.backbones.pretrained import Found, OutOfReach
+from metricface.backbones.hub import Found, OutOfReach
 from metricface.backbones.timm import TimmBackbone
+from metricface.contracts import KINDS
 from metricface.errors import ModelError, RecipeError
 from metricface.model import FaceModel
+from metricface.recipe.signature import arguments_model, validated
+from metricface.training.parameters import backbone_groups
 
 TINY = "test_resnet"  # half a million weights, a classifier named fc
 
@@ -45,6 +49,67 @@ def test_features_of_small_photos(name, features, mean):
     assert backbone.input_spec.image_size == 224
     assert backbone.trained_from == "random"
     assert backbone.notices == ("weights: random",)
+
+
+def test_mean_and_std_of_the_recipe_go_before_the_models_own():
+    spec = TimmBackbone(model="resnet10t", weights="random", mean=(0.5, 0.5, 0.5)).input_spec
+    assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.229, 0.224, 0.225))
+    spec = TimmBackbone(model="vit_tiny_patch16_224", weights="random", std=(0.2, 0.3, 1.0)).input_spec
+    assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.2, 0.3, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"mean": [123.7, 116.3, 103.5]}, "less than or equal to 1"),
+        ({"mean": [0.5, -0.1, 0.5]}, "greater than or equal to 0"),
+        ({"std": [0.5, 0.0, 0.5]}, "greater than 0"),
+        ({"std": [0.5, 0.5]}, "Field required"),
+    ],
+)
+def test_a_mean_and_std_that_are_not_of_numbers_in_0_to_1_are_refused(table, problem):
+    model = arguments_model(TimmBackbone, KINDS["backbone"])
+    with pytest.raises(ValidationError, match=problem):
+        validated(model, table)
+    assert validated(model, {"mean": [0, 0.5, 1]})["mean"] == (0.0, 0.5, 1.0)
+
+
+def test_a_transformer_at_another_size_is_timms_own_at_that_size():
+    backbone = TimmBackbone(model="vit_tiny_patch16_224", weights="random").eval()
+    weights = backbone.model.state_dict()
+    peer = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=112).eval()
+    peer.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(dict(weights), peer))
+    assert peer.pos_embed.shape != weights["pos_embed"].shape
+    images = torch.randn(2, 3, 112, 112)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone(images), peer(images), atol=1e-4, rtol=1e-4)
+
+
+def test_further_arguments_go_to_timm():
+    backbone = TimmBackbone(model="convnext_atto", weights="random", arguments={"drop_path_rate": 0.3})
+    assert backbone.model.stages[-1].blocks[-1].drop_path.drop_prob == pytest.approx(0.3)
+    windows = TimmBackbone(model="swin_tiny_patch4_window7_224", weights="random", arguments={"img_size": 112})
+    assert windows.eval()(torch.zeros(1, 3, 112, 112)).shape == (1, 768)
+    with pytest.raises(RecipeError) as caught:
+        TimmBackbone(model=TINY, weights="random", arguments={"drop_pth": 0.3})
+    assert str(caught.value) == (
+        "backbone.arguments: test_resnet does not take them (ResNet.__init__() got an unexpected keyword argument "
+        "'drop_pth'). Give it those of its class in timm, for instance drop_path_rate = 0.1."
+    )
+    with pytest.raises(RecipeError) as caught:
+        TimmBackbone(model=TINY, weights="random", arguments={"checkpoint_path": "evil.pth"})
+    assert str(caught.value) == "backbone.arguments: checkpoint_path is filled in by this backbone. Take it out."
+
+
+def test_a_model_of_timms_own_is_stored_as_the_recipe_says_it():
+    assert TimmBackbone(model=TINY, weights="random").stored_arguments() == {}
+
+
+def test_the_usual_size_is_the_models_own_and_a_subclass_may_have_none():
+    assert TimmBackbone.usual_image_size({"model": "vit_base_patch16_384"}) == 384
+    assert TimmBackbone.usual_image_size({"weights": "random"}) is None
+    with pytest.raises(RecipeError, match=r'no such model \(got "resnet81"\)'):
+        TimmBackbone.usual_image_size({"model": "resnet81"})
 
 
 def test_a_size_that_the_model_cannot_take_is_refused():
@@ -150,6 +215,25 @@ def test_the_stages_are_those_of_timm_and_hold_every_parameter():
         {"layer4"},
     ]
     assert {name for stage in stages for name in stage} == {name for name, _ in backbone.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("vit_tiny_patch16_224", 13), ("convnext_atto", 5), ("mobilenetv3_small_050", 7)],
+)
+def test_stages_can_be_frozen_and_slowed_down_in_every_family(name, count):
+    model = FaceModel(TimmBackbone(model=name, weights="random"), 8)
+    stages = model.backbone.parameter_stages()
+    assert len(stages) == count
+    listed = [parameter for stage in stages for parameter in stage]
+    assert sorted(listed) == sorted(name for name, _ in model.backbone.named_parameters())
+    scales = {group["lr_scale"] for group in backbone_groups(model.backbone, layer_decay=0.5)}
+    assert scales == {0.5**depth for depth in range(count)}
+    model.freeze(count - 1)
+    trained = {name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad}
+    assert trained == set(stages[-1])
+    model.train()(torch.randn(2, 3, 64, 64)).sum().backward()
+    assert all((parameter.grad is not None) == parameter.requires_grad for parameter in model.parameters())
 
 
 def test_what_timm_sorts_nowhere_belongs_to_the_last_stage():

@@ -37,6 +37,14 @@ class Net(Part):
     def forward(self, images: Any) -> None: ...
 
 
+class SizedNet(Net):
+    @staticmethod
+    def usual_image_size(arguments: Any) -> int | None:
+        if arguments["model"] == "unknown":
+            raise RecipeError("backbone.model: no such model. Take another.")
+        return {"small": 96, "plain": None}[arguments["model"]]
+
+
 class Arc(Part):
     def __init__(
         self, *, embedding_dim: int, num_classes: int, scale: Annotated[float, Gt(0)] = 64.0, margin: float = 0.5
@@ -83,7 +91,7 @@ def broken() -> Any:
 
 NAMES = {
     "dataset": {"folder": "Folder"},
-    "backbone": {"net": "Net"},
+    "backbone": {"net": "Net", "sized": "SizedNet"},
     "head": {"arc": "Arc"},
     "loss": {"softmax": "Softmax", "pairs": "Pairs", "alone": "Alone", "broken": "Nowhere"},
     "miner": {"all": "Part"},
@@ -173,6 +181,21 @@ def test_a_good_recipe_has_every_default_written_in(tmp_path: Path) -> None:
     assert len(recipe.components()) == 9
 
 
+def test_photos_have_the_backbones_usual_size_where_the_recipe_is_silent(tmp_path: Path) -> None:
+    sized = changed('name = "net"', 'name = "sized"')
+    recipe = load(tmp_path, sized)
+    assert recipe.data.image_size == recipe.document()["data"]["image_size"] == 96
+    assert load(tmp_path, recipe.to_toml()).digest == recipe.digest
+    assert load(tmp_path, sized, "data.image_size=64").data.image_size == 64
+    assert load(tmp_path, sized, 'backbone.model="plain"').data.image_size == 112
+    assert problems(tmp_path, sized, 'backbone.model="unknown"', "train.epochs=1") == [
+        "r.toml:14  backbone  data.image_size is not given, and its own cannot be told: "
+        "backbone.model: no such model. Take another."
+    ]
+    with pytest.raises(PluginError, match=r"usual_image_size\(\) failed \(KeyError: 'odd'\)\. Mend or uninstall"):
+        load(tmp_path, sized, 'backbone.model="odd"')
+
+
 def test_all_mistakes_come_at_once_with_line_and_suggestion(tmp_path: Path) -> None:
     text = changed("margin = 0.4", "margn = 0.4").replace('"softmax"', '"softmx"').replace("epochs = 3", "epochs = 0")
     assert problems(tmp_path, text) == [
@@ -193,7 +216,7 @@ MISTAKES = {
     "missing section": (changed('[sampler]\nname = "order"\n', ""), "r.toml  [sampler]  the section is missing"),
     "missing name": (
         changed('name = "net"', 'model = "x"'),
-        "backbone.name  is missing or no text. There are: net",
+        "backbone.name  is missing or no text. There are: net, sized",
     ),
     "missing key": (changed("lr = 1e-3\n", ""), "r.toml:32  optimizer.lr  is missing. Parameters: lr"),
     "offered": (

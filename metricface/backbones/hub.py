@@ -1,0 +1,93 @@
+"""Files of the hub: those in its cache first, and the network only where it answers at once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+_PROBE_SECONDS = 1.5
+
+
+class OutOfReach(Exception):  # noqa: N818 - caught by the caller, who decides whether it is an error
+    """A file can neither be found here nor fetched; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file, and the source to put on record: repository, revision and file, or the address."""
+
+    path: Path
+    source: str
+
+
+def in_hub_cache(hub_id: str, names: Sequence[str]) -> Iterator[Found]:
+    """Yield those of a repository's files that are in the cache, in the order of `names`.
+
+    Args:
+        hub_id: "owner/name" or "owner/name@revision".
+        names: of files.
+    """
+    repository, _, revision = hub_id.partition("@")
+    for name in names:
+        path = huggingface_hub.try_to_load_from_cache(repository, name, revision=revision or None)
+        if isinstance(path, str):
+            yield _on_record(path, repository, name)
+
+
+def download(hub_id: str, names: Sequence[str], missing: str) -> Found:
+    """Fetch the first of a repository's files that it has.
+
+    The hub is probed before, since a download without a network would try for most of a minute. Without one the answer
+    comes within `_PROBE_SECONDS`, also when the name lookup hangs.
+
+    Args:
+        hub_id, names: see `in_hub_cache`.
+        missing: what is not in the cache, as the beginning of the error's text.
+
+    Raises:
+        OutOfReach: HF_HUB_OFFLINE is set, the hub gives no answer, or none of the files.
+    """
+    if constants.HF_HUB_OFFLINE:
+        raise OutOfReach(f"{missing} and HF_HUB_OFFLINE is set")
+    if not hub_answers():
+        raise OutOfReach(f"{missing} and the hub cannot be reached")
+    repository, _, revision = hub_id.partition("@")
+    for name in names:
+        try:
+            path = huggingface_hub.hf_hub_download(repository, name, revision=revision or None)
+        except Exception as error:
+            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+                continue  # the repository is there and the file is not; the local one says that the network failed
+            raise OutOfReach(f"{missing} and could not be fetched: {' '.join(str(error).split())}") from error
+        return _on_record(path, repository, name)
+    raise OutOfReach(f"{missing} and {hub_id} on the hub has no {' or '.join(names)}")
+
+
+def _on_record(path: str, repository: str, name: str) -> Found:
+    revision = Path(path).parent.name  # the cache keeps each file in a folder named after its commit
+    return Found(Path(path), f"{repository}@{revision[:12]}/{name}")
+
+
+def hub_answers() -> bool:
+    """Say whether the hub gives any answer within the time; through the client that would download, so with its proxy.
+
+    A name lookup knows no time limit. It goes on in a thread that nobody waits for.
+    """
+    answered = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(Exception):
+            huggingface_hub.get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
+            answered.set()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_PROBE_SECONDS)
+    return answered.is_set()
