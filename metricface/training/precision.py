@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -61,7 +62,7 @@ def decide_precision(
         return Precision()
     if wanted == "fp16" and device.type != "cuda":
         return Precision("fp32", f"fp32: fp16 needs CUDA and this run is on {device.type}")
-    trial = copy.deepcopy(model).to(device).train()
+    trial = _without_chance(copy.deepcopy(model).to(device).train())
     images = images.to(device, memory_format=torch.channels_last)
     candidates = {"fp32": Precision(), wanted: Precision(wanted)}
     embeddings: dict[str, Tensor] = {}
@@ -79,6 +80,15 @@ def decide_precision(
     if gain < _LEAST_GAIN:
         return Precision("fp32", f"fp32: {wanted} does not pay on this machine ({measured})")
     return Precision(wanted, f"{wanted}: {measured}")
+
+
+def _without_chance(model: nn.Module) -> nn.Module:
+    """Put dropout and stochastic depth into evaluation mode, which would make the embeddings of every pass differ."""
+    for module in model.modules():
+        parts = itertools.chain(module.children(), module.parameters(), module.buffers())
+        if next(parts, None) is None:  # a layer that learns nothing and counts nothing
+            module.eval()
+    return model
 
 
 def _pass(model: nn.Module, images: Tensor, precision: Precision, device: torch.device) -> tuple[Tensor, float]:

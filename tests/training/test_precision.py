@@ -48,6 +48,13 @@ def test_bf16_is_dropped_where_it_is_slower_or_wrong_and_the_reason_is_told() ->
     assert broken.name == "fp32"
 
 
+def test_chance_in_training_mode_is_not_taken_for_a_wrong_result() -> None:
+    model = nn.Sequential(nn.Dropout(0.9), Pretend(0.02, 0.002), nn.BatchNorm1d(2)).train()
+    torch.manual_seed(0)
+    assert decide_precision("bf16", model, CPU, IMAGES).name == "bf16"
+    assert model[0].training
+
+
 def test_a_model_that_is_frozen_whole_is_measured_too() -> None:
     assert decide_precision("bf16", Pretend(0.02, 0.002).requires_grad_(False), CPU, IMAGES).name == "bf16"
 
