@@ -51,9 +51,18 @@ class DataError(MetricFaceError):
 
 
 class PluginError(MetricFaceError):
-    """A component cannot be found, loaded or trusted with its contract, or an extra is missing."""
+    """A component cannot be found, loaded or trusted with its contract, or an extra is missing.
+
+    Args:
+        message: what is wrong, and where.
+        reason: the same without the component's name, where something around it names that already.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class Interrupted(MetricFaceError):  # noqa: N818 - it is an outcome, not a mistake

@@ -76,13 +76,15 @@ class Registry:
         try:
             component = point.load()
         except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{where}: cannot be imported ({type(error).__name__}: {_one_line(error)}). "
+            reason = (
+                f"cannot be imported ({type(error).__name__}: {_one_line(error)}). "
                 f"Mend or uninstall {_distribution(point)[0]}."
-            ) from error
-        reason = broken_contract(component, self.kind)
-        if reason is not None:
-            raise PluginError(f"{where}: {_definition(component)}{reason}.")
+            )
+            raise PluginError(f"{where}: {reason}", reason) from error
+        broken = broken_contract(component, self.kind)
+        if broken is not None:
+            reason = f"{_definition(component)}{broken}."
+            raise PluginError(f"{where}: {reason}", reason)
         return component  # type: ignore[no-any-return]
 
     def _point(self, name: str) -> EntryPoint:

@@ -19,6 +19,8 @@ LEVELS = {
     "files": 0,
     "model_description": 0.5,  # what model_folder reads
     "registry": 1,
+    "provenance": 1.2,  # reads what the registry finds
+    "trial": 1.3,  # the process beside it
     "images": 1,
     "machine": 1,
     "tables": 1,

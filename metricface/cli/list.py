@@ -22,18 +22,16 @@ def list_components(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the components that recipes can name, built-in and installed; none of them is imported."""
+    """List the components that recipes can name, built-in and installed, with their packages and what is BROKEN."""
+    from metricface.provenance import survey
     from metricface.registry import registries
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"list: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
-    entries = [entry for name, registry in registries().items() if kind in (None, name) for entry in registry.entries()]
+    found = survey(registries(), KINDS if kind is None else [kind])
     if as_json:
-        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
+        print(json.dumps([dataclasses.asdict(component) for component in found], indent=2))
         return
-    from metricface.cli.render import table
+    from metricface.cli.render import show_components
 
-    table(
-        ("kind", "name", "package", "version", "status", "object"),
-        [(e.kind, e.name, e.distribution, e.version, e.status, e.value) for e in entries],
-    )
+    show_components(found)

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metricface.doctor import Finding
+    from metricface.provenance import Provenance
     from metricface.training.state import Evaluated, StepDone
 
 _SECONDS_BETWEEN_LINES = 10.0
+_PACKAGE_WIDTH = 20
+_STYLES = {"BROKEN": "bold red", "ambiguous": "yellow", "problem": "bold red", "note": "yellow"}
 
 
 class Screen:
@@ -145,6 +148,31 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(drawn)
 
 
+def show_components(found: Sequence[Provenance]) -> None:
+    """Print components on stdout: under their kinds on a terminal, tab-separated into a pipe."""
+    console = _console()
+    if not console.is_terminal:
+        columns = ("kind", "name", "status", "package", "summary")
+        table(
+            columns, [(c.kind, c.name, c.status, f"{c.distribution} {c.version}", c.reason or c.summary) for c in found]
+        )
+        return
+    drawn = Table.grid(padding=(0, 2, 0, 0))
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(max_width=_PACKAGE_WIDTH, overflow="fold")
+    drawn.add_column(ratio=1)
+    kind = None
+    for component in found:
+        if component.kind != kind:
+            kind = component.kind
+            drawn.add_row(f"[bold]{kind}[/]")
+        package = f"{component.distribution} {component.version}"
+        note = f"{component.status}: {component.reason}" if component.reason else component.summary
+        style = _STYLES.get(component.status)
+        drawn.add_row(f"  {escape(component.name)}", escape(package), escape(note), style=style)
+    console.print(drawn)
+
+
 def show_report(report: Mapping[str, Any]) -> None:
     """Print a report on stdout."""
     from metricface.reporting.markdown import report_markdown
@@ -167,7 +195,6 @@ def show_findings(findings: Sequence[Finding]) -> None:
     """Print what the doctor found on stdout, a line each under its heading; lines to paste are never broken."""
     console = _console(highlight=False, soft_wrap=True)
     width = max(len(finding.what) for finding in findings)
-    styles = {"problem": "bold red", "note": "yellow"}
     heading = None
     for finding in findings:
         if finding.about != heading:
@@ -175,7 +202,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
             console.print(heading, style="bold", markup=False)
         mark = "" if finding.status == "good" else f"{finding.status}: "
         console.print(
-            f"  {finding.what:<{width}}  {mark}{finding.found}", style=styles.get(finding.status), markup=False
+            f"  {finding.what:<{width}}  {mark}{finding.found}", style=_STYLES.get(finding.status), markup=False
         )
         if finding.remedy:
             console.print(f"  {'':<{width}}  {finding.remedy}", markup=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 
 from metricface.cli import complete
-from metricface.contracts import KINDS
+from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, UsageError, nearest
 
 
@@ -19,9 +21,10 @@ def show(
     name: Annotated[
         str, typer.Argument(help="As in metricface list.", show_default=False, autocompletion=complete.names)
     ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
-    from metricface.recipe.signature import parameters, toml_example
+    from metricface.provenance import Trial, describe, first_line
     from metricface.registry import registries
 
     if kind not in KINDS:
@@ -31,11 +34,42 @@ def show(
         entry = registry.find(name)
     except PluginError as error:  # the name is the mistake here, and no plugin's
         raise UsageError(f"show: {error}") from error
-    component = registry.load(name)
-    print(f"{kind} {name}  ({entry.value}, {entry.distribution} {entry.version})\n")
-    print(inspect.getdoc(component) or "It has no docstring.")
-    found = parameters(component, KINDS[kind])
+    component, broken = None, None
+    try:
+        component = registry.load(name)
+    except PluginError as error:
+        broken = error
+    trial = Trial(broken.reason) if broken else Trial(summary=first_line(inspect.getdoc(component)))
+    found = describe(entry, trial)
+    if as_json:
+        facts = {} if broken else _facts(name, component, KINDS[kind])
+        print(json.dumps({**dataclasses.asdict(found), **facts}, indent=2, default=str))
+    else:
+        print(f"{kind} {name}  ({found.object}, {found.distribution} {found.version})\n{found.file}")
+    if broken:
+        raise broken
+    if not as_json:
+        _print(name, component, KINDS[kind])
+
+
+def _facts(name: str, component: Any, kind: Kind) -> dict[str, Any]:
+    """Return what a component says of itself."""
+    from metricface.recipe.signature import parameter_facts, toml_example
+
+    return {
+        "docstring": inspect.getdoc(component) or "",
+        "parameters": parameter_facts(component, kind),
+        "toml": toml_example(name, component, kind),
+    }
+
+
+def _print(name: str, component: Any, kind: Kind) -> None:
+    """Print the same for people."""
+    from metricface.recipe.signature import parameters, toml_example
+
+    print(f"\n{inspect.getdoc(component) or 'It has no docstring.'}")
+    found = parameters(component, kind)
     print("\nParameters:" if found else "\nIt has no parameters.")
     for parameter in found:
         print(f"  {parameter}")
-    print(f"\n{toml_example(name, component, KINDS[kind])}")
+    print(f"\n{toml_example(name, component, kind)}")

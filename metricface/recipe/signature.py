@@ -58,6 +58,20 @@ def parameters(component: Any, kind: Kind) -> list[str]:
     return [describe(name, field) for name, field in arguments_model(component, kind).model_fields.items()]
 
 
+def parameter_facts(component: Any, kind: Kind) -> list[dict[str, Any]]:
+    """Return what a recipe may set, for programs: name, type, required, default (None where required) and bounds."""
+    return [
+        {
+            "name": name,
+            "type": _type(field.annotation),
+            "required": field.is_required(),
+            "default": None if field.is_required() else field.default,
+            "bounds": _bounds(field.metadata),
+        }
+        for name, field in arguments_model(component, kind).model_fields.items()
+    ]
+
+
 def toml_example(name: str, component: Any, kind: Kind) -> str:
     """Return a table to paste into a recipe, every default written out; required keys are left as comments."""
     if kind.section is None:

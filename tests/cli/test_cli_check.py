@@ -1,4 +1,4 @@
-"""`metricface check`, `list` and `show` as a user meets them."""
+"""`metricface check` and `show` as a user meets them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from installed import install, installing
 from task_b_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
+from metricface import __version__
 from metricface.cli.app import app
+
+ROOT = Path(__file__).parents[2]
 
 
 def metricface(*arguments: object) -> Result:
@@ -48,22 +51,10 @@ def test_a_good_recipe_is_said_to_be_good(tmp_path: Path) -> None:
     assert "good (10 components" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "recipe", sorted((Path(__file__).parents[2] / "experiments").glob("*.toml")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("recipe", sorted((ROOT / "experiments").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_of_ours_is_good(recipe: Path) -> None:
     done = metricface("check", recipe)
     assert done.exit_code == 0, done.stderr
-
-
-def test_list_names_the_package_of_every_component() -> None:
-    entries = json.loads(metricface("list", "loss", "--json").stdout)
-    assert {"kind": "loss", "name": "contrastive", "distribution": "metricface"}.items() <= next(
-        entry for entry in entries if entry["name"] == "contrastive"
-    ).items()
-    assert "head\tarcface\tmetricface\t" in metricface("list").stdout
-    done = metricface("list", "los")
-    assert (done.exit_code, "no kind 'los'. Did you mean \"loss\"?" in done.stderr) == (2, True)
 
 
 def test_show_gives_parameters_bounds_and_toml_to_paste() -> None:
@@ -71,6 +62,7 @@ def test_show_gives_parameters_bounds_and_toml_to_paste() -> None:
     assert done.exit_code == 0
     assert "  margin: float = 0.5  (>= 0, <= 1.571)\n" in done.stdout
     assert done.stdout.endswith('[head]\nname = "arcface"\nscale = 64.0\nmargin = 0.5\n')
+    assert f"ArcFace, metricface {__version__})\n{ROOT / 'metricface' / 'heads' / 'arcface.py'}\n\n" in done.stdout
     done = metricface("show", "head", "arcfac")
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("error: show: unknown head 'arcfac'. Did you mean \"arcface\"? There are: ")
