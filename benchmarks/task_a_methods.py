@@ -57,24 +57,23 @@ METHODS = {
     "baseline-whole": Method(
         "task_a", "the method of task_a.toml, all of its epochs", SAME_NETWORK, SAME_SIZE, SEEDS, ("baseline",)
     ),
-    "no-mirror": Method("task_a_fast", "ours without mirror", changes=("embedding.mirror=false",), against=("ours",)),
+    "one-view": Method(
+        "task_a_fast",
+        "ours without mirror and zoom",
+        changes=("embedding.mirror=false", "embedding.zoom=1.0"),
+        against=("ours",),
+    ),
     "no-embedding": Method("task_a_fast", "ours, head on the features", {"embedding": None}, against=("ours",)),
     "no-crop": Method(
         "task_a_fast", "ours without random crop", changes=("transform.random-crop.probability=0",), against=("ours",)
     ),
     "no-correction": Method(
-        "task_a_fast", "ours, photos drawn as they come", changes=("sampler.name=shuffled",), against=("ours",)
+        "task_a_fast", "ours without logit adjustment", changes=("loss.bce.logit_adjustment=0.0",), against=("ours",)
     ),
-    "logit-adjustment": Method(
+    "sampler": Method(
         "task_a_fast",
-        "ours, logit adjustment and not the sampler",
-        changes=("sampler.name=shuffled", "loss.bce.logit_adjustment=1.0"),
-        against=("ours",),
-    ),
-    "both-corrections": Method(
-        "task_a_fast",
-        "ours, pos_weight besides the sampler",
-        changes=("loss.bce.pos_weight=balanced",),
+        "ours, the sampler and not logit adjustment",
+        changes=("sampler.name=class-balanced", "loss.bce.logit_adjustment=0.0"),
         against=("ours",),
     ),
 }
