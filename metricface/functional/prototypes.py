@@ -22,21 +22,21 @@ def margin_logits(
     embeddings: Tensor,
     prototypes: Tensor,
     labels: Tensor | None,
-    add_margin: Callable[[Tensor, Tensor, float], Tensor],
+    add_margin: Callable[[Tensor, Tensor], Tensor],
     *,
     scale: float,
-    margin: float,
+    sub_centers: int = 1,
     where: str = "head",
 ) -> Tensor:
     """Return scaled cosines to the prototypes, with a margin on those of the target classes.
 
     Args:
         embeddings: (B, D), any dtype; the cosines are float32.
-        prototypes: (C, D) float32.
+        prototypes: (C * K, D) float32, those of a class one after the other.
         labels: (B,) int64, or None for no margin.
-        add_margin: (cosines (B, C), labels (B,), margin) -> (B, C), see functional/margins.py.
+        add_margin: (cosines (B, C), labels (B,)) -> (B, C), see functional/margins.py; called with labels only.
         scale: factor on the cosines.
-        margin: in the unit of `add_margin`.
+        sub_centers: K, prototypes of each class; the nearest one counts.
         where: what to call the component in an error.
 
     Returns:
@@ -45,8 +45,10 @@ def margin_logits(
     Raises:
         TrainingError: a label is none of the classes.
     """
-    cosines = cosine_float32(embeddings, prototypes)  # (B, D) with (C, D) -> (B, C)
+    cosines = cosine_float32(embeddings, prototypes)  # (B, D) with (C * K, D) -> (B, C * K)
+    if sub_centers > 1:
+        cosines = cosines.view(-1, len(prototypes) // sub_centers, sub_centers).amax(dim=2)  # (B, C, K) -> (B, C)
     if labels is not None:
-        check_labels(labels, len(prototypes), where=where)
-        cosines = add_margin(cosines, labels, margin)
+        check_labels(labels, cosines.shape[1], where=where)
+        cosines = add_margin(cosines, labels)
     return scale * cosines

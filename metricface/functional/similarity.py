@@ -28,3 +28,10 @@ def cosine_float32(left: Tensor, right: Tensor) -> Tensor:
     """
     with torch.autocast(left.device.type, enabled=False):
         return cosine(left.float(), right.float())
+
+
+def norm_float32(embeddings: Tensor) -> Tensor:
+    """Return the lengths (B,) of embeddings (B, D), computed in float32 whatever the dtype, also under autocast."""
+    with torch.autocast(embeddings.device.type, enabled=False):
+        lengths: Tensor = torch.linalg.vector_norm(embeddings.float(), dim=1)
+    return lengths

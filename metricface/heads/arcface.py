@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
@@ -50,7 +51,6 @@ class ArcFace(nn.Module):
         Raises:
             TrainingError: a label is none of the classes.
         """
-        logits = margin_logits(
-            embeddings, self.prototypes, labels, add_angular_margin, scale=self.scale, margin=self.margin
-        )
+        add_margin = partial(add_angular_margin, margin=self.margin)
+        logits = margin_logits(embeddings, self.prototypes, labels, add_margin, scale=self.scale)
         return HeadOutput(logits, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
@@ -48,7 +49,6 @@ class CosFace(nn.Module):
         Raises:
             TrainingError: a label is none of the classes.
         """
-        logits = margin_logits(
-            embeddings, self.prototypes, labels, add_cosine_margin, scale=self.scale, margin=self.margin
-        )
+        add_margin = partial(add_cosine_margin, margin=self.margin)
+        logits = margin_logits(embeddings, self.prototypes, labels, add_margin, scale=self.scale)
         return HeadOutput(logits, labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import torch.nn.functional as F
@@ -57,9 +58,8 @@ class ArcFaceLoss(nn.Module):
             given.embeddings,
             self.prototypes,
             given.labels,
-            add_angular_margin,
+            partial(add_angular_margin, margin=self.margin),
             scale=self.scale,
-            margin=self.margin,
             where="loss arcface",
         )
         return F.cross_entropy(logits, given.labels)
