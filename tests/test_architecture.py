@@ -34,6 +34,7 @@ LEVELS = {
     "loading": 3,
     "inference": 3.5,  # embeds what loading loads
     "data": 3,
+    "testing": 3.5,  # derives the arguments of what it checks
     "training": 4,
     "evaluation": 4,
     "reporting": 4,
