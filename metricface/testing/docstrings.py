@@ -19,7 +19,7 @@ _UNITS = {
     "scale": ("cos", "logit", "factor", "share", "fraction", "pixel"),
     "radius": ("pixel", "fraction", "share", "radian", "cos", "distance"),
     "sigma": ("pixel", "fraction", "share", "grey", "255", "radian", "cos"),
-    "size": ("pixel", "fraction", "share", "photo", "embedding", "pair", "people", "class"),
+    "size": ("pixel", "fraction", "share", "photo", "embedding", "pair"),
     "width": ("pixel", "fraction", "share", "factor"),
     "height": ("pixel", "fraction", "share", "factor"),
     "length": ("pixel", "fraction", "share", "second", "step"),

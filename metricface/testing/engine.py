@@ -70,6 +70,11 @@ class Outcome:
     status: Status
     said: str = ""
 
+    @property
+    def explained(self) -> str:
+        """What was found, and of a failed check also what must hold and why."""
+        return f"{self.said}. Wanted: {self.asserts} {self.why}" if self.status == "failed" else self.said
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -129,7 +134,7 @@ class Report:
             ConformanceError: a line for each failed check.
         """
         if self.failed:
-            lines = [f"  {it.name}: {it.said}. It must hold that {it.asserts} {it.why}" for it in self.failed]
+            lines = [f"{it.name}: {it.explained}" for it in self.failed]
             found = f"{self.name}: {len(self.failed)} of {len(self.outcomes)} checks failed"
             raise ConformanceError("\n".join([found, *lines]))
 

@@ -18,12 +18,12 @@ from metricface.registry import Component
 from metricface.testing.engine import Check, Outcome, Report, Skip, Suite, Trial, Violation, outcome
 from metricface.testing.general import CHECKS, CONTRACT, MADE, SCHEMA
 
-_WITH_SUITE = ("loss",)
+WITH_SUITE = ("loss", "head", "backbone", "sampler", "distortion", "dataset")
 
 
 def suite_of(kind: str) -> Suite[Any]:
     """Return the checks of a kind; those without a suite of their own are made, and nothing else."""
-    module = KINDS[kind].plural if kind in _WITH_SUITE else "others"
+    module = KINDS[kind].plural if kind in WITH_SUITE else "others"
     found: Suite[Any] = importlib.import_module(f"metricface.testing.{module}").SUITE
     return found
 

@@ -55,12 +55,13 @@ def docstring(trial: Trial) -> None:
 
 @check("units", why="A margin in degrees and one in radians differ by a factor of 57, and both train.")
 def units(trial: Trial) -> None:
-    """Under Args, each number that has a unit says which."""
+    """Under Args, each number that a recipe sets and that has a unit by its name says which."""
     known = described(trial.component.__doc__ or "")
-    numbers = [it for it in inspect.signature(trial.component).parameters.values() if has_number(it.annotation)]
-    if not numbers:
-        raise Skip("no parameter is a number")
-    for parameter in numbers:
+    parameters = inspect.signature(trial.component).parameters.values()
+    own = [it for it in parameters if it.name not in trial.kind.offered and has_number(it.annotation)]
+    if not own:
+        raise Skip("a recipe sets no number of it")
+    for parameter in own:
         wanted = missing_unit(parameter.name, known.get(parameter.name, ""))
         if wanted:
             raise Violation(f"{parameter.name!r} does not say whether it is {wanted}")

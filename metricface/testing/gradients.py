@@ -75,11 +75,11 @@ def check_gradient(function: Callable[[Tensor], Tensor], at: Tensor, case: str) 
         (found,) = torch.autograd.grad(value, embeddings, allow_unused=True)
         found = torch.zeros_like(at) if found is None else found
         wanted = torch.zeros_like(at)
-        for place in range(at.numel()):
+        for number in range(at.numel()):
             for sign in (1, -1):
                 moved = at.clone()
-                moved.view(-1)[place] += sign * _STEP
-                wanted.view(-1)[place] += sign * function(moved).detach() / (2 * _STEP)
+                moved.view(-1)[number] += sign * _STEP
+                wanted.view(-1)[number] += sign * function(moved).detach() / (2 * _STEP)
         difference = (found - wanted).abs()
         if not bool((difference <= _ABSOLUTE + _RELATIVE * wanted.abs().max()).all()):
             worst = int(difference.nan_to_num(nan=torch.inf).argmax())

@@ -2,120 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from metricface.contracts import LossInput
-from metricface.errors import MetricFaceError, RecipeError
-from metricface.testing.engine import Skip, Suite, Trial, Violation, check
-from metricface.testing.gradients import backward, check_gradient, in_float64
-from metricface.testing.randomness import draws_nothing, seeded
+from metricface.testing.engine import Skip, Suite, Violation, check
+from metricface.testing.gradients import backward, check_gradient
+from metricface.testing.loss_on_trial import Case, LossOnTrial, prepare
+from metricface.testing.randomness import draws_nothing
+from metricface.testing.refusals import must_refuse
+from metricface.testing.tensors import carry_over, edits_nothing
 
-_DIM = 8
-# Classes of the data and logits of the head, in the order in which they are tried: a binary loss takes one logit only.
-_SETTINGS = ((5, 5), (2, 2), (2, 1))
 _TOLERANCE = 1e-4  # relative; float32 sums in another order differ by less
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A batch: the labels, embeddings from N(0, 1) of a seed, and the pairs of a miner."""
-
-    labels: tuple[int, ...]
-    seed: int = 0
-    pairs: tuple[tuple[int, ...], ...] | None = None
-
-    def __str__(self) -> str:
-        mined = "" if self.pairs is None else f", a miner's pairs {list(map(list, self.pairs))}"
-        return f"labels {list(self.labels)}, embeddings ({len(self.labels)}, {_DIM}){mined}"
-
-    def embeddings(self) -> Tensor:
-        """Return (B, D), of another length in each row, as a network gives them."""
-        generator = torch.Generator().manual_seed(self.seed)
-        return torch.randn(len(self.labels), _DIM, generator=generator, dtype=torch.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class LossOnTrial:
-    """A loss that takes `num_logits` logits of `num_classes` classes, from a linear head of the kit's own."""
-
-    trial: Trial
-    num_classes: int
-    num_logits: int
-    weight: Tensor = field(init=False)  # (C', D)
-
-    def __post_init__(self) -> None:
-        generator = torch.Generator().manual_seed(1)
-        object.__setattr__(self, "weight", torch.randn(self.num_logits, _DIM, generator=generator))
-
-    @property
-    def on_logits(self) -> bool:
-        """Whether it wants a head."""
-        return getattr(self.trial.component, "consumes", "") == "logits"
-
-    def make(self, seed: int = 0) -> Any:
-        """Make the loss, its parameters drawn from a seed."""
-        with seeded(seed):
-            return self.trial.make(
-                {
-                    "embedding_dim": _DIM,
-                    "num_classes": self.num_classes,
-                    "class_counts": np.arange(2, 2 + self.num_classes),
-                    "rank": 0,
-                    "world_size": 1,
-                }
-            )
-
-    def given(self, embeddings: Tensor, case: Case) -> LossInput:
-        """Return what a training step would give to the loss."""
-        labels = torch.tensor(case.labels)
-        pairs = None if case.pairs is None else tuple(torch.tensor(part, dtype=torch.int64) for part in case.pairs)
-        if not self.on_logits:
-            return LossInput(embeddings, labels, pairs=pairs)
-        return LossInput(embeddings, labels, embeddings @ self.weight.to(embeddings.dtype).T, labels, pairs)
-
-    def value(self, loss: Any, case: Case, embeddings: Tensor | None = None) -> Tensor:
-        """Return the loss of a batch, whose random numbers are those of a seed."""
-        with seeded():
-            value: Tensor = loss(self.given(case.embeddings() if embeddings is None else embeddings, case))
-        return value
-
-    def learns(self, case: Case) -> tuple[Tensor, Tensor]:
-        """Return the loss of a batch and its gradient (B, D) at the embeddings, both finite."""
-        loss, embeddings = self.make(), case.embeddings().requires_grad_()
-        value = self.value(loss, case, embeddings)
-        if not isinstance(value, Tensor) or value.shape != () or not value.is_floating_point():
-            shown = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise Violation(f"{case}: gives {shown}, not a scalar tensor")
-        if not value.isfinite():
-            raise Violation(f"{case}: gives {float(value)}")
-        return value, backward(value, embeddings, loss, str(case))
-
-    def batch(self, size: int, seed: int = 0) -> Case:
-        """Return a batch with two photos of each person in turn."""
-        return Case(tuple(place // 2 % self.num_classes for place in range(size)), seed)
-
-
-def prepare(trial: Trial) -> LossOnTrial:
-    """Return the loss with the first setting that it does not refuse."""
-    refusals = []
-    for setting in _SETTINGS:
-        tried = LossOnTrial(trial, *setting)
-        try:
-            tried.value(tried.make(), tried.batch(8))
-        except RecipeError as error:
-            refusals.append(error)
-            continue
-        except Exception:  # what it raises in a call is for the checks to find; it can be made
-            tried.make()
-        return tried
-    raise refusals[0]
 
 
 @check("consumes", why="`metricface check` tells by it whether a recipe needs a head.")
@@ -198,15 +96,7 @@ def label_out_of_range(on: LossOnTrial) -> None:
         raise Skip("it does not know the number of classes")
     for wrong in (on.num_classes, -1):
         case = Case((0, wrong))
-        try:
-            value = on.value(on.make(), case)
-        except MetricFaceError as error:
-            if str(wrong) not in str(error):
-                raise Violation(f"{case}: the error does not name the label ({error})") from None
-        except Exception as error:
-            raise Violation(f"{case}: raises {type(error).__name__} ({error}), no MetricFaceError") from None
-        else:
-            raise Violation(f"{case}: gives {float(value.detach()):.4g}")
+        must_refuse(partial(on.value, on.make(), case), str(case), naming=str(wrong))
 
 
 @check("permutation", why="The order of photos in a batch is an accident of the sampler and of the number of workers.")
@@ -233,10 +123,7 @@ def state(on: LossOnTrial) -> None:
     loss, resumed = on.make(), on.make(seed=3)
     on.value(loss, first)
     if hasattr(loss, "state_dict"):
-        saved = io.BytesIO()
-        torch.save(loss.state_dict(), saved)
-        saved.seek(0)
-        resumed.load_state_dict(torch.load(saved, weights_only=True))
+        carry_over(loss, resumed)
     ours, theirs = (float(on.value(part, second).detach()) for part in (loss, resumed))
     if ours != theirs:
         kept = "after load_state_dict" if hasattr(loss, "state_dict") else "anew, since it has no state_dict"
@@ -257,12 +144,7 @@ def inputs(on: LossOnTrial) -> None:
     embeddings = case.embeddings().requires_grad_() * 1  # as a network's, which autograd would let be edited
     given = on.given(embeddings, case)
     parts = {"embeddings": given.embeddings, "labels": given.labels, "logits": given.logits, "targets": given.targets}
-    before = {name: (tensor, tensor._version) for name, tensor in parts.items() if tensor is not None}
-    with seeded():
-        on.make()(given)
-    for name, (tensor, version) in before.items():
-        if tensor._version != version:
-            raise Violation(f"{case}: {name} is edited in place")
+    edits_nothing(parts, partial(on.make(), given), str(case))
 
 
 SUITE = Suite(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from metricface.contracts import Image
 from metricface.testing.engine import Suite, Trial, Violation
+
+if TYPE_CHECKING:
+    from metricface.contracts import Image
 
 _SIZE = 112
 

@@ -29,9 +29,10 @@ def seeded(seed: int = 0) -> Iterator[None]:
 
 
 def _states() -> Mapping[str, Any]:
+    numpy: Any = np.random.get_state(legacy=False)
     return {
         "random": random.getstate(),
-        "numpy.random": [part.tolist() if isinstance(part, np.ndarray) else part for part in np.random.get_state()],
+        "numpy.random": (numpy["state"]["key"].tolist(), numpy["state"]["pos"], numpy["has_gauss"], numpy["gauss"]),
         "torch": torch.get_rng_state().tolist(),
     }
 
