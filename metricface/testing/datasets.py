@@ -124,7 +124,7 @@ def threads(on: DatasetOnTrial) -> None:
     """Photos read by several threads at once are those that one thread reads."""
     for split, dataset in on.splits.items():
         indices = list(range(min(_READ, len(dataset)))) * 2
-        alone = [dataset.read(index) for index in indices]
+        alone = [dataset.read(index).copy() for index in indices]
         with ThreadPoolExecutor(4) as pool:
             together = list(pool.map(dataset.read, indices))
         for index, ours, theirs in zip(indices, alone, together, strict=True):

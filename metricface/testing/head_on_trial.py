@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from metricface.contracts import HeadOutput
 from metricface.errors import RecipeError
 from metricface.testing.engine import Trial, Violation
 from metricface.testing.gradients import backward, first_not_finite
 from metricface.testing.randomness import seeded
-from metricface.testing.tensors import offered_to_heads
+from metricface.testing.tensors import DIM, offered_to_heads
 
 _CLASSES = (5, 2)  # as they are tried: a binary head takes two only
 
@@ -71,15 +71,28 @@ class HeadOnTrial:
             cost = F.cross_entropy(logits, targets)
         return cost if output.penalty is None else cost + output.penalty
 
-    def learns(self, embeddings: Tensor, labels: Sequence[int]) -> Tensor:
-        """Return the gradient (B, D) of the cost at the embeddings; logits and all gradients are finite."""
-        head, leaf = self.make(), embeddings.clone().requires_grad_()
+    def learns(self, embeddings: Tensor, labels: Sequence[int], *, on_axes: bool = False) -> Tensor:
+        """Return the gradient (B, D) of the cost at the embeddings; logits and all gradients are finite.
+
+        Args:
+            embeddings, labels: of a batch.
+            on_axes: with the prototypes on the axes, where cosines of 1 and -1 are exact.
+        """
+        make = self._on_axes if on_axes else self.make
+        head, leaf = make(), embeddings.clone().requires_grad_()
         case = f"embeddings {tuple(embeddings.shape)}, labels {list(labels)}"
         logits = self.call(head, leaf, labels).logits
         if not logits.isfinite().all():
             raise Violation(f"{case}: a logit is {first_not_finite(logits)}")
-        head = self.make()  # the call above may have moved its state
+        head = make()  # the call above may have moved its state
         return backward(self.cost(head, leaf, labels), leaf, head, case)
+
+    def _on_axes(self) -> Any:
+        head = self.make()
+        for parameter in head.parameters() if isinstance(head, nn.Module) else ():
+            if parameter.ndim == 2 and parameter.shape[1] == DIM:
+                parameter.data = torch.eye(DIM)[torch.arange(len(parameter)) % DIM]
+        return head
 
 
 def prepare(trial: Trial) -> HeadOnTrial:

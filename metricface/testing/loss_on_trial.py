@@ -81,7 +81,7 @@ class LossOnTrial:
             shown = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise Violation(f"{case}: gives {shown}, not a scalar tensor")
         if not value.isfinite():
-            raise Violation(f"{case}: gives {float(value)}")
+            raise Violation(f"{case}: gives {float(value.detach())}")
         return value, backward(value, embeddings, loss, str(case))
 
     def batch(self, size: int, seed: int = 0) -> Case:

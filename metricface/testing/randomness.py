@@ -15,11 +15,11 @@ from metricface.testing.engine import Violation
 
 @contextmanager
 def seeded(seed: int = 0) -> Iterator[None]:
-    """Seed every global generator, and put each back as it was."""
+    """Seed every global generator, and put each back as it was; torch's is that of the CPU, where the kit runs."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:

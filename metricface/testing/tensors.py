@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metricface.testing.engine import Violation
+from metricface.testing.randomness import seeded
 
 DIM = 8  # D of every embedding here
 
@@ -42,7 +43,8 @@ def carry_over(source: Any, target: Any) -> None:
 def edits_nothing(given: Mapping[str, Tensor | None], call: Callable[[], object], case: str) -> None:
     """Refuse a call that edits one of the tensors that it was given."""
     before = {name: (tensor, tensor._version) for name, tensor in given.items() if tensor is not None}
-    call()
+    with seeded():
+        call()
     for name, (tensor, version) in before.items():
         if tensor._version != version:
             raise Violation(f"{case}: {name} is edited in place")
