@@ -30,6 +30,8 @@ PLUGINS = sorted(file.parent for file in (Path(__file__).parents[2] / "plugins")
 EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("backbone", "timm"): {"model": "test_resnet", "weights": "random"},  # any model, small and without a download
     ("dataset", "class-folder"): {"classes": ["female", "male"]},
+    ("loss", "pml"): {"loss": "MultiSimilarityLoss"},
+    ("miner", "pml"): {"miner": "MultiSimilarityMiner"},
 }
 
 
