@@ -36,6 +36,7 @@ LEVELS = {
     "loading": 3,
     "inference": 3.5,  # embeds what loading loads
     "data": 3,
+    "testing": 3.5,  # derives the arguments of what it checks
     "training": 4,
     "evaluation": 4,
     "reporting": 4,
@@ -96,7 +97,15 @@ HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "ti
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["list"], ["list", "loss", "--json"], ["--version"], ["runs", "--help"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list"],
+        ["list", "loss", "--json"],
+        ["--version"],
+        ["runs", "--help"],
+        ["plugin", "check", "--help"],
+    ],
 )
 def test_help_and_list_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
@@ -118,8 +127,15 @@ def test_importing_the_package_reads_no_network_and_seeds_nothing() -> None:
         "before = random.getstate()\n"
         "socket.socket.connect = lambda *args: sys.exit('network at import')\n"
         "import metricface, metricface.build, metricface.run, metricface.transforms.horizontal_flip\n"
+        "import metricface.testing, metricface.testing.losses, metricface.testing.datasets\n"
         "import metricface.backbones.timm, metricface.evaluation.identification, metricface.data.demo\n"
         "sys.exit(0 if random.getstate() == before else 'seeded at import')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_kit_loads_nothing_heavy_before_a_check_runs() -> None:
+    code = f"import sys, metricface.testing; sys.exit(str({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == "set()\n"

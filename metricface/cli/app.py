@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, classify, compare, data, doctor, eval, init, list, run, runs, show
+from metricface.cli import check, classify, compare, data, doctor, eval, init, list, plugin, run, runs, show
 from metricface.cli.options import before_the_verb
 from metricface.cli.outcome import OneLineGroup, guarded
 from metricface.machine import reuse_freed_memory
@@ -31,6 +31,7 @@ app.command("doctor")(guarded(doctor.doctor))
 data_app.command("demo")(guarded(data.demo))
 data_app.command("distort")(guarded(data.distort))
 app.add_typer(data_app, name="data")
+app.add_typer(plugin.plugin_app, name="plugin")
 runs_app.command("list")(guarded(runs.list_runs))
 runs_app.command("show")(guarded(runs.show_run))
 app.add_typer(runs_app, name="runs")

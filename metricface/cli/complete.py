@@ -19,3 +19,13 @@ def names(context: typer.Context, incomplete: str) -> list[str]:
     kind = KINDS.get(context.params.get("kind") or "")
     known = () if kind is None else registries()[kind.name].names()
     return [name for name in known if name.startswith(incomplete)]
+
+
+def kinds_and_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the kinds that begin so, and the names of all kinds, or of the one that stands before."""
+    from metricface.registry import registries
+
+    before = context.params.get("words") or ()
+    asked = {kind: registry for kind, registry in registries().items() if not before or kind == before[0]}
+    known = [*(() if before else asked), *(name for registry in asked.values() for name in registry.names())]
+    return [word for word in dict.fromkeys(known) if word.startswith(incomplete)]

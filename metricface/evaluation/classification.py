@@ -40,6 +40,7 @@ class Classification:
     interval.
 
     Args:
+        class_names: those trained on, in label order; other ones are refused. Without any, all are taken.
         rule: what the threshold serves: "balanced-accuracy" (both classes alike), "f1" of the positive class, or
             "recall": the highest threshold that reaches the stated recall of the positive class.
         recall: wanted by the rule "recall".

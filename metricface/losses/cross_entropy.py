@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metricface.contracts import LossInput, Rebalancing
 from metricface.errors import RecipeError
+from metricface.functional.labels import check_labels
 from metricface.functional.logits import counts_of_all, logits_and_targets
 
 
@@ -63,12 +64,14 @@ class CrossEntropy:
 
         Raises:
             RecipeError: there is no head, or it gives a single logit, or not those of all classes to adjust.
+            TrainingError: a target is none of the classes.
         """
         logits, targets = logits_and_targets(given, loss="cross-entropy", head='name = "arcface"')
         if logits.shape[1] < 2:
             raise RecipeError(
                 "loss cross-entropy: needs at least two logits (got 1, from a binary head). Set head.binary = false."
             )
+        check_labels(targets, logits.shape[1], where="loss cross-entropy")
         if self._adjustment is not None:
             if logits.shape[1] != len(self._adjustment):
                 raise RecipeError(

@@ -37,6 +37,20 @@ def apply_overrides(
         _apply(table, parts, value.strip(), text, sections, problems)
 
 
+def toml_value(text: str) -> Any:
+    """Return what stands right of the equals sign: TOML, or a bare word, which is taken as text.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        if not _BARE.fullmatch(text):
+            raise ValueError(f"{text!r} is not a TOML value") from None
+        return text
+
+
 def _apply(
     table: dict[str, Any],
     parts: list[str],
@@ -68,12 +82,10 @@ def _apply(
         path = (section, names.index(name))
         target = target[names.index(name)]
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        if not _BARE.fullmatch(value):
-            problems.add((text,), f"{value!r} is not a TOML value", key=".".join(parts))
-            return
-        parsed = value
+        parsed = toml_value(value)
+    except ValueError as error:
+        problems.add((text,), str(error), key=".".join(parts))
+        return
     for key in rest[:-1]:
         path = (*path, key)
         target = target.setdefault(key, {}) if isinstance(target, dict) else target

@@ -33,7 +33,7 @@ class IdentityBalanced:
         batch_size: most photos of a batch on one process: P x K, a multiple of `views` and at least twice as many.
         seed: of the order, 0 or above.
         rank, world_size: of this process.
-        views: K.
+        views: K, photos of a person in a group.
         singletons: what happens to people with a single photo: "repeat" shows it K times, each time augmented
             differently; "drop" leaves them out.
 

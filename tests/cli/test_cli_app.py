@@ -44,7 +44,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_2(name: str) -> None
     assert done.stderr.endswith("--help.\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["runs"], ["data"]])
+@pytest.mark.parametrize("arguments", [[], ["runs"], ["data"], ["plugin"]])
 def test_without_a_verb_the_help_is_shown(arguments: list[str]) -> None:
     done = metricface(*arguments)
     assert (done.exit_code, "Usage: metricface" in done.stdout, done.stderr) == (2, True, "")
@@ -173,6 +173,9 @@ HEAVY = "{'torch', 'numpy', 'albumentations', 'cv2', 'timm'}"
         ("metricface show los", ["loss"]),
         ("metricface show head a", ["arcface"]),
         ("metricface show nothing ", []),
+        ("metricface plugin check schedu", ["schedule"]),
+        ("metricface plugin check schedule co", ["constant", "cosine"]),
+        ("metricface plugin check triple", ["triplet"]),
     ],
 )
 def test_the_shell_completes_verbs_kinds_and_names_and_loads_nothing_heavy(typed: str, offered: list[str]) -> None:

@@ -1,0 +1,103 @@
+"""metricface plugin check."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metricface.cli import complete
+from metricface.errors import PluginError, RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from metricface.testing.components import Checked
+
+
+def check(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[KIND] NAME|PATH",
+            help="A component, with its kind where several kinds have the name; or the folder of a package.",
+            show_default=False,
+            autocompletion=complete.kinds_and_names,
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, as a recipe would set it.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="For a dataset: a folder that it reads, with train and val.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check that components do what the engine relies on; each failed check says why it matters and shows a case.
+
+    A package need not be installed: its modules are imported from the folder, and nothing else of it is run.
+    """
+    from metricface.cli.render import Screen
+    from metricface.registry import registries
+    from metricface.testing.components import check_all, find
+
+    if len(words) > 2:
+        raise UsageError(f"plugin check: one component or folder at a time (got {' '.join(words)}).")
+    choices, package = find(words, registries())
+    arguments = _arguments(settings or ())
+    screen = Screen()
+    notices = () if package is None else package.notices
+    for notice in notices:
+        screen.say(notice)
+    try:
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no part of the answer
+            checked = check_all(choices, package, arguments, root)
+    except RecipeError as error:
+        raise RecipeError(*(f"{problem} (--set KEY=VALUE)" for problem in error.problems)) from error
+    if as_json:
+        document = {"components": [one.to_json() for one in checked], "notices": notices}
+        print(json.dumps(document, indent=2))
+    else:
+        _show(checked)
+    if any(one.report.failed for one in checked):
+        raise typer.Exit(PluginError.exit_code)
+
+
+def _arguments(settings: Sequence[str]) -> dict[str, Any]:
+    """Return `--set margin=0.3 --set arguments.alpha=2` as a table."""
+    from metricface.recipe.overrides import toml_value
+
+    table: dict[str, Any] = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        *outer, last = key.strip().split(".")
+        if not equals or not all((*outer, last)):
+            raise UsageError(f"--set {text}: is not KEY=VALUE, for instance margin=0.4")
+        target = table
+        for part in outer:
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise UsageError(f"--set {text}: {part} is no table, so nothing in it can be set.")
+        try:
+            target[last] = toml_value(value.strip())
+        except ValueError as error:
+            raise UsageError(f"--set {text}: {error}.") from error
+    return table
+
+
+def _show(checked: Sequence[Checked]) -> None:
+    """Print a line for every check, and the count of them for every component."""
+    from metricface.cli.render import table
+    from metricface.testing.examine import WITH_SUITE
+
+    rows = [(one.report.name, it.name, it.status, it.explained) for one in checked for it in one.report.outcomes]
+    table(("component", "check", "result", "what was found"), rows)
+    for one in checked:
+        states = [it.status for it in one.report.outcomes]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        kind = one.entry.kind
+        more = "" if kind in WITH_SUITE else f"; these are all checks that there are of the kind {kind}"
+        print(f"{one.report.name} ({one.entry.distribution} {one.entry.version}): {counts}{more}")

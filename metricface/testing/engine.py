@@ -1,0 +1,164 @@
+"""Checks, what became of them, and the error that lists those which failed. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from metricface.contracts import Kind
+from metricface.errors import MetricFaceError, PluginError
+from metricface.registry import Component
+
+Status = Literal["passed", "failed", "exempt", "skipped"]
+Subject = TypeVar("Subject")
+
+
+class ConformanceError(PluginError, AssertionError):
+    """A component does not do what the engine relies on: a line for every failed check."""
+
+
+class Violation(Exception):  # noqa: N818 - it is an outcome of a check, and the engine's alone to catch
+    """A check does not hold; the text is the smallest case that shows it, and what came of it."""
+
+
+class Skip(Exception):  # noqa: N818 - likewise
+    """A check says nothing about this component; the text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[Subject]):
+    """One promise of a component.
+
+    Args:
+        name: what exemptions and messages call it.
+        asserts: what must hold, as a sentence.
+        why: what goes wrong where it does not.
+        run: raises Violation where it does not hold.
+    """
+
+    name: str
+    asserts: str
+    why: str
+    run: Callable[[Subject], object]
+
+
+def check(name: str, *, why: str) -> Callable[[Callable[[Subject], object]], Check[Subject]]:
+    """Make a check of a function, whose docstring says what must hold."""
+
+    def made(run: Callable[[Subject], object]) -> Check[Subject]:
+        return Check(name, " ".join((inspect.getdoc(run) or "").split()), why, run)
+
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one check.
+
+    Args:
+        name, asserts, why: of the check.
+        status: "exempt" when the component declared it, "skipped" when the check says nothing about it.
+        said: the smallest case that failed, or the reason why the check was not run.
+    """
+
+    name: str
+    asserts: str
+    why: str
+    status: Status
+    said: str = ""
+
+    @property
+    def explained(self) -> str:
+        """What was found, and of a failed check also what must hold and why."""
+        return f"{self.said}. Wanted: {self.asserts} {self.why}" if self.status == "failed" else self.said
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A component with what a recipe sets.
+
+    Args:
+        kind, component: what is checked.
+        arguments: of a recipe, checked.
+        root: a folder of photos for a dataset, or None.
+    """
+
+    kind: Kind
+    component: Component
+    arguments: Mapping[str, Any]
+    root: Path | None = None
+
+    def make(self, offered: Mapping[str, Any]) -> Any:
+        """Make the component as build does: the arguments, and whatever of `offered` its signature asks for."""
+        asked = inspect.signature(self.component).parameters
+        given = {name: value for name, value in offered.items() if name in asked}
+        return self.component(**{**self.arguments, **given})
+
+    def asks_for(self, name: str) -> bool:
+        """Whether the signature has a parameter of this name."""
+        return name in inspect.signature(self.component).parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Suite(Generic[Subject]):
+    """The checks of one kind.
+
+    Args:
+        prepare: makes what the checks look at; refuses a component that cannot be made.
+        checks: in the order in which they are reported.
+    """
+
+    prepare: Callable[[Trial], Subject]
+    checks: tuple[Check[Subject], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of all checks of a component; `name` is what to call it, for instance "loss CosineGap"."""
+
+    name: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The checks that failed."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    def refuse(self) -> None:
+        """Raise what failed, if anything did.
+
+        Raises:
+            ConformanceError: a line for each failed check.
+        """
+        if self.failed:
+            lines = [f"{it.name}: {it.explained}" for it in self.failed]
+            found = f"{self.name}: {len(self.failed)} of {len(self.outcomes)} checks failed"
+            raise ConformanceError("\n".join([found, *lines]))
+
+
+def outcome(tried: Check[Subject], subject: Subject, exempt: Mapping[str, str]) -> Outcome:
+    """Run a check, unless the component is exempt from it; an exception of the component's own is a failure too."""
+
+    def became(status: Status, said: str = "") -> Outcome:
+        return Outcome(tried.name, tried.asserts, tried.why, status, said)
+
+    if tried.name in exempt:
+        return became("exempt", exempt[tried.name])
+    try:
+        tried.run(subject)
+    except Violation as found:
+        return became("failed", str(found))
+    except Skip as reason:
+        return became("skipped", str(reason))
+    except (Exception, SystemExit) as error:
+        return became("failed", raised(error))
+    return became("passed")
+
+
+def raised(error: BaseException) -> str:
+    """Return what an exception says on one line, with its type unless it is one of ours."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return text if isinstance(error, MetricFaceError) else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,0 +1,50 @@
+"""What the checks of losses, heads and backbones have in common: embeddings, states, inputs that must stay."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metricface.testing.engine import Violation
+from metricface.testing.randomness import seeded
+
+DIM = 8  # D of every embedding here
+
+
+def embeddings_of(size: int, seed: int = 0) -> Tensor:
+    """Return (B, D) from N(0, 1), of another length in each row, as a network gives them."""
+    return torch.randn(size, DIM, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
+
+
+def offered_to_heads(num_classes: int) -> dict[str, Any]:
+    """Return what build offers to heads and losses, for classes of different sizes."""
+    return {
+        "embedding_dim": DIM,
+        "num_classes": num_classes,
+        "class_counts": np.arange(2, 2 + num_classes),
+        "rank": 0,
+        "world_size": 1,
+    }
+
+
+def carry_over(source: Any, target: Any) -> None:
+    """Load into `target` what `source` saved, through a file of which only tensors and plain values are read."""
+    saved = io.BytesIO()
+    torch.save(source.state_dict(), saved)
+    saved.seek(0)
+    target.load_state_dict(torch.load(saved, weights_only=True))
+
+
+def edits_nothing(given: Mapping[str, Tensor | None], call: Callable[[], object], case: str) -> None:
+    """Refuse a call that edits one of the tensors that it was given."""
+    before = {name: (tensor, tensor._version) for name, tensor in given.items() if tensor is not None}
+    with seeded():
+        call()
+    for name, (tensor, version) in before.items():
+        if tensor._version != version:
+            raise Violation(f"{case}: {name} is edited in place")
