@@ -267,6 +267,7 @@ def _loader(
     sampler = component(
         registries,
         recipe.sampler,
+        dataset=train,
         labels=labels,
         conditions=np.array([conditions.index(item.condition) for item in train.items], np.int64),
         batch_size=recipe.train.batch_size,

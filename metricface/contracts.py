@@ -213,7 +213,8 @@ class Sampler(Protocol):
     """Batches of dataset indices for one rank.
 
     `batches(epoch)` depends on the seed, the epoch and the rank alone and yields exactly `len(self)` lists, so a
-    resumed run goes on at any position by skipping the batches that are done.
+    resumed run goes on at any position by skipping the batches that are done. One that chooses by what is known of a
+    photo, or by the photo itself, asks for the `dataset`.
     """
 
     def __len__(self) -> int: ...
@@ -409,7 +410,7 @@ KINDS: Mapping[str, Kind] = {
             "sampler",
             "samplers",
             ("__len__", "batches"),
-            frozenset({"labels", "conditions", "batch_size", "seed", "rank", "world_size"}),
+            frozenset({"dataset", "labels", "conditions", "batch_size", "seed", "rank", "world_size"}),
             "sampler",
         ),
         Kind("dataset", "datasets", ("__len__", "read"), frozenset({"root", "split"}), "data"),
