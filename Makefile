@@ -30,6 +30,12 @@ test: lint
 test-slow: setup
 	$(BIN)/pytest -m slow
 
+# The contract of every kind of component, from the code
+.PHONY: plugins/README.md
+plugins/README.md: setup
+	$(BIN)/python -m metricface.scaffold.contracts_page > $@.part
+	mv $@.part $@
+
 # make bench NAME=task_b_methods ARGS="--photos PHOTOS --split SPLIT.csv"; each script says at its top what it takes
 bench: setup
 	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
