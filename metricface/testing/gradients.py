@@ -58,7 +58,7 @@ def backward(value: Tensor, embeddings: Tensor, part: object, case: str) -> Tens
 def first_not_finite(values: Tensor) -> str:
     """Return "nan" or "inf", and where it stands."""
     place = (~values.isfinite()).nonzero()[0].tolist()
-    return f"{float(values[tuple(place)])} at {place}"
+    return f"{float(values.detach()[tuple(place)])} at {place}"
 
 
 def check_gradient(function: Callable[[Tensor], Tensor], at: Tensor, case: str) -> None:
