@@ -159,7 +159,7 @@ def test_a_kind_without_checks_of_its_own_says_so() -> None:
     [
         ("sprad", "plugin check: no component and no folder 'sprad'. See metricface list, or name the folder"),
         ("triplett", "plugin check: no component and no folder 'triplett'. Did you mean \"triplet\"? See"),
-        ("head arcfac", "plugin check: unknown head 'arcfac'. Did you mean \"arcface\"? There are: arcface,"),
+        ("head arcfac", "plugin check: unknown head 'arcfac'. Did you mean \"arcface\"? There are: "),
         ("hed arcface", "plugin check: no kind 'hed'. Did you mean \"head\"? Kinds: backbone, head, loss,"),
         ("loss supcon triplet", "plugin check: one component or folder at a time (got loss supcon triplet)."),
         ("supcon --set temperatur=1", 'loss SupCon  temperatur  unknown key. Did you mean "temperature"?'),
