@@ -6,6 +6,8 @@ default: then EXAMPLES says what to give it.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from layouts import class_tree, people_manifest
 from task_b_tree import make_tree
 
 from metricface.registry import registries
+from metricface.testing import check_loss
 from metricface.testing.components import check_all
 from metricface.testing.examine import examine
 from metricface.testing.packages import open_package
@@ -26,7 +29,8 @@ COMPONENTS = [
     for entry in registry.entries()
     if entry.distribution == "metricface"
 ]
-PLUGINS = sorted(file.parent for file in (Path(__file__).parents[2] / "plugins").glob("*/pyproject.toml"))
+ROOT = Path(__file__).parents[2]
+PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("backbone", "timm"): {"model": "test_resnet", "weights": "random"},  # any model, small and without a download
     ("dataset", "class-folder"): {"classes": ["female", "male"]},
@@ -68,3 +72,14 @@ def test_every_plugin_of_this_repository_passes(folder: Path) -> None:
     choices = [(registry, name) for registry in package.registries.values() for name in registry.names()]
     for checked in check_all(choices, package, {}):
         checked.report.refuse()
+
+
+def test_the_loss_in_the_readme_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(
+        r"```python\n# (\w+)\.py\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    ((module, source),) = blocks
+    (tmp_path / f"{module}.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    check_loss(__import__(module).CosineGap)
