@@ -171,7 +171,7 @@ HEAVY = "{'torch', 'numpy', 'albumentations', 'cv2', 'timm'}"
         ("metricface ru", ["run", "runs"]),
         ("metricface list l", ["loss"]),
         ("metricface show los", ["loss"]),
-        ("metricface show head a", ["arcface"]),
+        ("metricface show head ar", ["arcface"]),
         ("metricface show nothing ", []),
         ("metricface plugin check schedu", ["schedule"]),
         ("metricface plugin check schedule co", ["constant", "cosine"]),
