@@ -19,6 +19,7 @@ from metricface.machine import choose_device, worker_count
 from metricface.model import FaceModel
 from metricface.model_folder import fill_embedding
 from metricface.preflight import check_classes_left, check_people_apart, effective_priors
+from metricface.recipe.naming import element_names
 from metricface.recipe.schema import Component, EmbeddingSection, Recipe
 from metricface.registry import Registries
 from metricface.training.parameters import backbone_groups, parameter_groups
@@ -304,8 +305,10 @@ def _state(
         "world_size": 1,
     }
     head = on(device, optional(registries, recipe.head, **offered))
+    names = element_names(spec.table() for spec in recipe.losses)
     terms = tuple(
-        LossTerm(spec.name, on(device, component(registries, spec, **offered)), spec.weight) for spec in recipe.losses
+        LossTerm(str(name), on(device, component(registries, spec, **offered)), spec.weight)
+        for name, spec in zip(names, recipe.losses, strict=True)
     )
     groups = [
         *backbone_groups(model.backbone, scale=recipe.train.backbone_lr, layer_decay=recipe.train.layer_decay),

@@ -6,11 +6,14 @@ K neighbours, H and W height and width of a photo.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from metricface.errors import nearest
+
 if TYPE_CHECKING:
+    from inspect import Signature
     from pathlib import Path
 
     import numpy as np
@@ -195,7 +198,8 @@ class Head(Protocol):
 class Loss(Protocol):
     """LossInput -> scalar. `consumes` tells lint whether it needs a head.
 
-    A loss on embeddings that does not look at a miner's pairs says so too: `uses_pairs: ClassVar[bool] = False`.
+    A loss on embeddings that does not look at a miner's pairs says so too: `uses_pairs: ClassVar[bool] = False`. Where
+    that depends on its arguments, `uses_pairs` is a static method: the recipe's checked arguments -> bool.
     """
 
     consumes: ClassVar[Literal["logits", "embeddings"]]
@@ -368,6 +372,35 @@ class HasRebalancing(Protocol):
 
     @staticmethod
     def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """On a parameter that is a table: the table's keys are those of a callable that the recipe chooses by name.
+
+    For a component that hands a table on to another library: `table: Annotated[dict[str, Any] | None, Choice(...)]`.
+    The keys are checked like the component's own, with line and nearest name, and every default is written in.
+
+    Args:
+        what: what is chosen, for messages: "loss", "distance".
+        signatures: () -> name -> the parameters that a recipe may set, keyword-only and annotated (with a Choice, too).
+        key: the component's parameter that holds the name; "" where the key `name` of the table itself does.
+        refused: name -> why no recipe may choose it, as a phrase that goes on after the name.
+        filled: keys that the component fills in; a recipe may not set them.
+    """
+
+    what: str
+    signatures: Callable[[], Mapping[str, Signature]]
+    key: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
+
+    def refusal(self, name: str) -> str:
+        """Return the message for a name that none of the signatures has."""
+        if name in self.refused:
+            return f"{self.what} {name!r} cannot be named in a recipe: it {self.refused[name]}"
+        names = self.signatures()
+        return f"unknown {self.what} {name!r}.{nearest(name, names)} There are: {', '.join(names)}"
 
 
 @dataclass(frozen=True, slots=True)

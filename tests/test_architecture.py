@@ -57,7 +57,7 @@ LEVELS = {
 }
 NEVER = {"training": {"recipe", "registry"}, "evaluation": {"recipe", "registry"}, "reporting": {"recipe", "registry"}}
 # contracts.py names Result, which is on its own level, in an annotation only.
-SAME_LEVEL = {("contracts", "results"), ("results", "errors"), ("files", "errors")}
+SAME_LEVEL = {("contracts", "results"), ("contracts", "errors"), ("results", "errors"), ("files", "errors")}
 
 
 def imports(path: Path) -> set[str]:

@@ -65,11 +65,13 @@ def _facts(name: str, component: Any, kind: Kind) -> dict[str, Any]:
 
 def _print(name: str, component: Any, kind: Kind) -> None:
     """Print the same for people."""
-    from metricface.recipe.signature import parameters, toml_example
+    from metricface.recipe.signature import choices, parameters, toml_example
 
     print(f"\n{inspect.getdoc(component) or 'It has no docstring.'}")
     found = parameters(component, kind)
     print("\nParameters:" if found else "\nIt has no parameters.")
     for parameter in found:
         print(f"  {parameter}")
+    for line in choices(component, kind):
+        print(line if line.startswith(" ") else f"\n{line}")
     print(f"\n{toml_example(name, component, kind)}")

@@ -7,7 +7,7 @@ from typing import Any
 from metricface.errors import nearest
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
-from metricface.recipe.schema import Recipe
+from metricface.recipe.schema import Component, Recipe
 from metricface.registry import Registries
 
 
@@ -18,10 +18,10 @@ def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
     """
     losses: list[Any] = [known["loss"].load(part.name) for part in recipe.losses]
     _head(recipe, losses, problems)
-    if recipe.miner is not None and not any(_uses_pairs(loss) for loss in losses):
+    if recipe.miner is not None and not any(map(_uses_pairs, losses, recipe.losses)):
         problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")
     _logits(recipe, known, problems)
-    _names_once(recipe, problems)
+    _evaluators_once(recipe, problems)
     _select(recipe, known, problems)
     for stack in stacks(recipe, known):
         problems.warn(("loss", stack.place), stack.warning())
@@ -50,19 +50,19 @@ def _logits(recipe: Recipe, known: Registries, problems: Problems) -> None:
             )
 
 
-def _uses_pairs(loss: Any) -> bool:
-    return bool(getattr(loss, "uses_pairs", getattr(loss, "consumes", "embeddings") == "embeddings"))
+def _uses_pairs(loss: Any, part: Component) -> bool:
+    uses = getattr(loss, "uses_pairs", getattr(loss, "consumes", "embeddings") == "embeddings")
+    return bool(uses(part.arguments) if callable(uses) else uses)
 
 
-def _names_once(recipe: Recipe, problems: Problems) -> None:
-    """Losses and evaluators are told apart by name in the journal and in reports."""
-    for section, parts in (("loss", recipe.losses), ("evaluate", recipe.evaluators)):
-        names = [part.name for part in parts]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                problems.add(
-                    (section, number, "name"), f"{name!r} stands there twice: reports could not tell them apart"
-                )
+def _evaluators_once(recipe: Recipe, problems: Problems) -> None:
+    """Evaluators are told apart by name in reports; losses are by name and number, as `--set` does it."""
+    names = [part.name for part in recipe.evaluators]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            problems.add(
+                ("evaluate", number, "name"), f"{name!r} stands there twice: reports could not tell them apart"
+            )
 
 
 def _select(recipe: Recipe, known: Registries, problems: Problems) -> None:

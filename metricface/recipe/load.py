@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, RecipeError, nearest
+from metricface.recipe.checking import FILLED_IN, checked_table
 from metricface.recipe.lint import lint
 from metricface.recipe.overrides import apply_overrides
 from metricface.recipe.photo_size import with_usual_size
 from metricface.recipe.problems import Problems
 from metricface.recipe.schema import Component, DataSection, EmbeddingSection, Recipe, RunSection, Section, TrainSection
-from metricface.recipe.signature import arguments_model, takes_distortions, validated
+from metricface.recipe.signature import arguments_model, takes_distortions
 from metricface.recipe.toml_lines import key_lines
 from metricface.registry import Registries, registries
 
@@ -122,7 +122,7 @@ class _Reader:
         table = dict(self._table["data"])
         own = {key: table.pop(key) for key in list(table) if key in DataSection.model_fields}
         dataset = self._component(("data",), KINDS["dataset"], table, extra=tuple(DataSection.model_fields))
-        return dataset, self._validated(("data",), DataSection, own, as_model=True)
+        return dataset, self._validated(("data",), DataSection, own)
 
     def _components(self, kind: Kind) -> tuple[Component, ...]:
         section = kind.section or ""
@@ -141,6 +141,7 @@ class _Reader:
         registry = self._known[kind.name]
         arguments = {key: value for key, value in table.items() if key != "name"}
         weight = arguments.pop("weight", 1.0) if kind.name == "loss" else 1.0
+        extra = ("weight", *extra) if kind.name == "loss" else extra
         if not _is_weight(weight):
             self._problem((*path, "weight"), f"must be a number of at least 0 (got {weight!r})")
         name = table.get("name")
@@ -159,7 +160,7 @@ class _Reader:
             self._problems.add_plugin((*path, "name"), error)
             return None
         for key in [key for key in arguments if key in kind.offered and key != "distortions"]:
-            self._problem((*path, key), "is filled in by MetricFace: take it out")
+            self._problem((*path, key), FILLED_IN)
             del arguments[key]
         checked = self._validated(path, arguments_model(component, kind), arguments, extra=extra)
         if takes_distortions(component, kind.name):
@@ -185,22 +186,11 @@ class _Reader:
         table: dict[str, Any],
         *,
         extra: tuple[str, ...] = (),
-        as_model: bool = True,
     ) -> Any:
         """Return the checked table, or None after problems; `extra` are names that the message lists too."""
-        names = (*extra, *model.model_fields)
-        if "weight" not in names and path[0] == "loss":
-            names = ("weight", *names)
-        dates = [key for key, value in table.items() if key in names and _holds_a_date(value)]
-        for key in dates:
-            self._problem((*path, key), "is or holds a date or time, which no parameter takes: put it in quotes")
-        try:
-            values = validated(model, {key: None if _holds_a_date(value) else value for key, value in table.items()})
-        except ValidationError as error:
+        values = checked_table(self._problems, path, model, table, extra=extra)
+        if values is None:
             self._complete = False
-            self._problems.add_invalid(path, error, names, told=dates)
-            return None
-        if dates:
             return None
         return model.model_construct(**values) if issubclass(model, Section) else values
 
@@ -235,13 +225,6 @@ def _syntax_error(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
 
 def _is_tables(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(element, dict) for element in value)
-
-
-def _holds_a_date(value: Any) -> bool:
-    """Whether there is one of TOML's dates and times in a value; JSON, and so a component's signature, has none."""
-    if isinstance(value, dict | list):
-        return any(map(_holds_a_date, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, datetime.date | datetime.time)
 
 
 def _is_weight(value: Any) -> bool:

@@ -103,7 +103,7 @@ def _sentence(found: Mapping[str, Any], key: str, names: list[str]) -> str:
     message = (
         found["msg"].replace("Input should be", "must be").replace("a valid ", "a ").replace("a integer", "an integer")
     )
-    message = message.replace("must be a string", "must be text in quotes")
+    message = message.replace("must be a string", "must be text in quotes").replace("be an object", "be a table")
     got = found["input"]
     shown = f"{got!r}" if not isinstance(got, bool) else str(got).lower()
     return f"{message} (got {shown})" + _in_radians(found)

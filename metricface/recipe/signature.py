@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
+from annotated_types import Unit
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-from metricface.contracts import KINDS, Kind
+from metricface.contracts import KINDS, Choice, Kind
 
 _SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -34,6 +35,25 @@ def arguments_model(component: Any, kind: Kind) -> type[BaseModel]:
     return create_model(getattr(component, "__name__", "Arguments"), __config__=_SETTINGS, **fields)
 
 
+def signature_model(name: str, signature: inspect.Signature) -> type[BaseModel]:
+    """Return a pydantic model of a signature whose annotations are objects, not text."""
+    fields: dict[str, Any] = {
+        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in signature.parameters.values()
+    }
+    return create_model(name, __config__=_SETTINGS, **fields)
+
+
+def choice_of(field: FieldInfo) -> Choice | None:
+    """Return the Choice of a parameter that is a table with keys of something chosen by name, or None."""
+    return next((note for note in field.metadata if isinstance(note, Choice)), None)
+
+
+def in_degrees(field: FieldInfo) -> bool:
+    """Whether a parameter is an angle in degrees, as those of some libraries that we hand it on to."""
+    return Unit("degrees") in field.metadata
+
+
 def validated(model: type[BaseModel], table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checked values, defaults included, under their parameter names.
 
@@ -49,7 +69,7 @@ def validated(model: type[BaseModel], table: Mapping[str, Any]) -> dict[str, Any
 def describe(name: str, field: FieldInfo) -> str:
     """Return one parameter in a line: `margin: float = 0.5  (>= 0, <= 1.57)`."""
     default = "" if field.is_required() else f" = {_plain(field.default)}"
-    bounds = ", ".join(_bounds(field.metadata))
+    bounds = ", ".join((*_bounds(field.metadata), *_units(field.metadata)))
     return f"{name}: {_type(field.annotation)}{default}" + (f"  ({bounds})" if bounds else "")
 
 
@@ -70,6 +90,36 @@ def parameter_facts(component: Any, kind: Kind) -> list[dict[str, Any]]:
         }
         for name, field in arguments_model(component, kind).model_fields.items()
     ]
+
+
+def choices(component: Any, kind: Kind) -> list[str]:
+    """Return what may stand in a component's tables: a line for each choice, and one for each name of it below."""
+    lines: list[str] = []
+    waiting, seen = [arguments_model(component, kind)], set()
+    while waiting:
+        for field in waiting.pop(0).model_fields.values():
+            choice = choice_of(field)
+            if choice is None or choice.what in seen:
+                continue
+            seen.add(choice.what)
+            models = [signature_model(name, signature) for name, signature in choice.signatures().items()]
+            shown = {model.__name__: list(_brief(model)) for model in models}
+            common = [text for text in next(iter(shown.values())) if all(text in texts for texts in shown.values())]
+            also = f" (each also takes {', '.join(common)})" if common else ""
+            lines.append(f"{choice.what}, one of{also}:")
+            for name, texts in shown.items():
+                own = ", ".join(text for text in texts if text not in common)
+                lines.append(f"  {name}: {own}" if own else f"  {name}")
+            waiting += models
+    return lines
+
+
+def _brief(model: type[BaseModel]) -> Iterator[str]:
+    """Yield each parameter without its type: `margin = 28.6 (degrees)`, `distance = {...}`."""
+    for name, field in model.model_fields.items():
+        default = "" if field.is_required() else f" = {_plain(field.default)}"
+        shown = " = {...}" if choice_of(field) else default
+        yield f"{name}{shown}" + "".join(f" ({unit})" for unit in _units(field.metadata))
 
 
 def toml_example(name: str, component: Any, kind: Kind) -> str:
@@ -98,6 +148,8 @@ def _type(annotation: Any) -> str:
         return " | ".join(map(_plain, inner))
     if origin is tuple:
         return f"[{', '.join('...' if part is Ellipsis else _type(part) for part in inner)}]"
+    if origin is dict:
+        return "table"
     if origin is list:
         return f"[{_type(inner[0])}, ...]"
     return "None" if annotation is NoneType else inspect.formatannotation(annotation)
@@ -110,6 +162,10 @@ def _bounds(metadata: Iterable[Any]) -> list[str]:
         for name, sign in _SIGNS.items()
         if getattr(bound, name, None) is not None
     ]
+
+
+def _units(metadata: Iterable[Any]) -> list[str]:
+    return [note.unit for note in metadata if isinstance(note, Unit)]
 
 
 def _plain(value: Any) -> str:

@@ -264,7 +264,7 @@ MISTAKES = {
         changed('[[loss]]\nname = "pairs"\nmargin = 0.2', '[miner]\nname = "all"\n[[loss]]\nname = "alone"'),
         "miner  no loss of this recipe looks at pairs",
     ),
-    "twice": (changed('name = "softmax"', 'name = "pairs"\nmargin = 1'), "'pairs' stands there twice"),
+    "twice": (GOOD + '[[evaluate]]\nname = "judge"\n', "r.toml:43  evaluate.judge-2.name  'judge' stands there twice"),
     "select": (
         changed("epochs = 3", 'epochs = 3\nselect = "judge.near.rank"'),
         "train.select  no evaluator gives 'judge.near.rank'. Did you mean \"judge.near.rank1\"? There are: last, judge.near",
