@@ -28,6 +28,7 @@ LEVELS = {
     "model": 1,
     "model_folder": 1,
     "functional": 1,
+    "pml": 1,  # names and signatures of pytorch-metric-learning, for the adapters of losses and miners
     "metrics": 1,
     **dict.fromkeys(("backbones", "heads", "losses", "samplers", "datasets", "transforms", "distortions"), 2),
     **dict.fromkeys(("miners", "optimizers", "schedules"), 2),

@@ -28,6 +28,8 @@ B, C, D = 8, 2, 6
 LABELS = torch.arange(B) % C
 OFFERED = {"embedding_dim": D, "num_classes": C, "class_counts": np.array([30, 6]), "rank": 0, "world_size": 1}
 
+SETTINGS = {"loss": "TripletMarginLoss", "miner": "MultiSimilarityMiner"}  # of parameters that have no default
+
 REGISTRIES = {kind: Registry(KINDS[kind]) for kind in ("head", "loss", "miner")}
 NAMES = {
     kind: [entry.name for entry in registry.entries() if entry.distribution == "metricface"]
@@ -40,10 +42,10 @@ def load(kind: str, name: str) -> Any:
 
 
 def make(kind: str, name: str, **settings: Any) -> Any:
-    """Build a component from its defaults and what build offers."""
+    """Build a component from its defaults, what build offers, and SETTINGS."""
     component = load(kind, name)
     asked = inspect.signature(component).parameters
-    return component(**settings, **{key: value for key, value in OFFERED.items() if key in asked})
+    return component(**settings, **{key: value for key, value in {**OFFERED, **SETTINGS}.items() if key in asked})
 
 
 def heads() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -59,7 +61,9 @@ def losses(consumes: str) -> list[str]:
 
 
 def pair_losses() -> list[str]:
-    return [name for name in losses("embeddings") if getattr(load("loss", name), "uses_pairs", True)]
+    uses = {name: getattr(load("loss", name), "uses_pairs", True) for name in losses("embeddings")}
+    arguments = {**SETTINGS, "memory_size": 0}
+    return [name for name, found in uses.items() if (found(arguments) if callable(found) else found)]
 
 
 def check_step(head: Any, loss: Any, miner: Any = None) -> None:

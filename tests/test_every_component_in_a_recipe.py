@@ -35,7 +35,15 @@ COMPONENTS = [
     for entry in registry.entries()
     if entry.distribution == "metricface" and (KINDS[kind].section is not None or kind == "distortion")
 ]
-SETTINGS = {"lr": 1e-3, "classes": ["male", "female"], "model": "test_resnet", "weights": "random", "manifest": ""}
+SETTINGS = {
+    "lr": 1e-3,
+    "classes": ["male", "female"],
+    "model": "test_resnet",
+    "weights": "random",
+    "manifest": "",
+    "loss": "MultiSimilarityLoss",
+    "miner": "MultiSimilarityMiner",
+}
 
 
 class Silent:

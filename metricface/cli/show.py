@@ -54,11 +54,12 @@ def show(
 
 def _facts(name: str, component: Any, kind: Kind) -> dict[str, Any]:
     """Return what a component says of itself."""
-    from metricface.recipe.signature import parameter_facts, toml_example
+    from metricface.recipe.signature import choices, parameter_facts, toml_example
 
     return {
         "docstring": inspect.getdoc(component) or "",
         "parameters": parameter_facts(component, kind),
+        "choices": choices(component, kind),
         "toml": toml_example(name, component, kind),
     }
 

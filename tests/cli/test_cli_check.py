@@ -68,6 +68,48 @@ def test_show_gives_parameters_bounds_and_toml_to_paste() -> None:
     assert done.stderr.startswith("error: show: unknown head 'arcfac'. Did you mean \"arcface\"? There are: ")
 
 
+PML = """\
+[[loss]]
+name = "pml"
+loss = "ContrastiveLoss"
+memory_size = 64
+memory_miner = { name = "PairMarginMiner", distance = { name = "CosineSimilarity" } }
+[loss.arguments]
+pos_margin = 1
+neg_margin = 0.2
+distance = { name = "CosineSimilarity" }
+
+[[loss]]
+name = "pml"
+loss = "SubCenterArcFaceLoss"
+[loss.arguments]
+sub_centers = 2
+
+[[loss]]
+name = "pml"
+loss = "TripletMarginLoss"
+
+[miner]
+name = "pml"
+miner = "MultiSimilarityMiner"
+"""
+
+
+def test_losses_of_pytorch_metric_learning_are_used_by_name_and_shown(tmp_path: Path) -> None:
+    text = RECIPE.replace('[[loss]]\nname = "contrastive"\nweight = 0.5\n', PML.replace("{", "{{").replace("}", "}}"))
+    recipe = write_recipe(tmp_path, make_tree(tmp_path / "tree"), text)
+    done = metricface("run", recipe, "--set", "train.epochs=1", "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    step = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert list(step["losses"]) == ["cross-entropy", "pml", "pml-2", "pml-3"]
+    resolved = (tmp_path / "run" / "recipe.toml").read_text()
+    assert '[loss.arguments.distance]\nname = "CosineSimilarity"\np = 2.0\npower = 1.0\n' in resolved
+    assert metricface("check", tmp_path / "run" / "recipe.toml").exit_code == 0
+    shown = metricface("show", "loss", "pml").stdout
+    assert "\nloss, one of (each also takes " in shown
+    assert "\n  AngularLoss: alpha = 40.0 (degrees)\n" in shown
+
+
 LOSS = '''
 import torch.nn.functional as F
 from metricface.contracts import LossInput
