@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from metricface.functional.margins import (
@@ -54,6 +54,7 @@ def test_each_row_may_have_a_margin_of_its_own_and_a_negative_one_stops_at_the_p
 
 @given(st.floats(-1, 1), st.floats(0, math.pi / 2))
 def test_one_margin_and_the_same_one_for_each_row_are_one_thing(cosine, margin):
+    assume(abs(cosine + math.cos(margin)) > 1e-6)  # ArcFace jumps there, and a float32 margin moves the place a little
     cosines, targets = torch.full((3, 2), cosine), torch.tensor([0, 1, 1])
     for add_margin in (add_angular_margin, add_cosine_margin):
         one, each = (add_margin(cosines, targets, given) for given in (margin, torch.full((3,), margin)))

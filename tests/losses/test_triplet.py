@@ -88,7 +88,7 @@ def test_no_triplet_gives_0_and_keeps_the_gradient(labels, pairs, distance):
     loss = Triplet(distance=distance)(LossInput(vectors, torch.tensor(labels), pairs=pairs))
     loss.backward()
     assert loss.shape == ()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert torch.equal(vectors.grad, torch.zeros_like(vectors))
 
 
