@@ -41,7 +41,7 @@ def test_the_formula(settings, weight, shift):
     torch.manual_seed(0)
     logits = torch.randn(5, 1)
     loss = BCE(**settings, class_counts=COUNTS)(given_of(logits))
-    assert float(loss) == pytest.approx(naive(logits, weight, shift), rel=1e-5)
+    assert loss.item() == pytest.approx(naive(logits, weight, shift), rel=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{"pos_weight": "balanced"}, {"logit_adjustment": 1.0}])

@@ -34,7 +34,7 @@ def test_agrees_with_a_loop_over_all_pairs(labels, positive, negative, seed):
     torch.manual_seed(seed)
     embeddings, labels = torch.randn(len(labels), 4), torch.tensor(labels)
     loss = Contrastive(positive_margin=positive, negative_margin=negative)(LossInput(embeddings, labels))
-    assert float(loss) == pytest.approx(naive(embeddings, labels, positive, negative), abs=1e-4)
+    assert loss.item() == pytest.approx(naive(embeddings, labels, positive, negative), abs=1e-4)
 
 
 @pytest.mark.parametrize("labels", [[0], [0, 0, 0], [0, 1, 2]], ids=["one photo", "one person", "no positive"])
@@ -69,7 +69,7 @@ def indices(*numbers: int) -> torch.Tensor:
 )
 def test_a_miners_pairs_are_the_only_ones(pairs, expected):
     loss = Contrastive()(LossInput(EMBEDDINGS, LABELS, pairs=pairs))
-    assert float(loss) == pytest.approx(expected, abs=1e-6)
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_length_does_not_matter():

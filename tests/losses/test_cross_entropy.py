@@ -27,7 +27,7 @@ def test_the_formula(smoothing):
         wanted = [smoothing / 4 + (1 - smoothing) * (column == target) for column in range(4)]
         total += sum(share * (normaliser - value) for share, value in zip(wanted, row, strict=True))
     loss = CrossEntropy(label_smoothing=smoothing)(given_of(logits))
-    assert float(loss) == pytest.approx(total / 3, rel=1e-5)
+    assert loss.item() == pytest.approx(total / 3, rel=1e-5)
 
 
 def test_targets_and_not_labels_say_which_column():
@@ -57,7 +57,7 @@ def test_logit_adjustment_adds_tau_log_prior(tau):
         weights = [math.exp(value) * (count / 100) ** tau for value, count in zip(row, COUNTS.tolist(), strict=True)]
         total -= math.log(weights[target] / sum(weights))
     loss = CrossEntropy(logit_adjustment=tau, class_counts=COUNTS)(given_of(logits))
-    assert float(loss) == pytest.approx(total / 3, rel=1e-5)
+    assert loss.item() == pytest.approx(total / 3, rel=1e-5)
 
 
 def test_no_adjustment_unless_asked_for():

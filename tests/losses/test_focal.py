@@ -44,7 +44,7 @@ def test_many_logits_agree_with_the_formula(alpha):
         weight = 12 / (3 * counts[target]) if alpha else 1
         total -= weight * (1 - p) ** 1.5 * math.log(p)
     loss = Focal(gamma=1.5, alpha=alpha, class_counts=np.array(counts))(given_of(logits, targets))
-    assert float(loss) == pytest.approx(total / 5, rel=1e-5)
+    assert loss.item() == pytest.approx(total / 5, rel=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{}, {"alpha": 0.3}, {"alpha": "balanced"}])

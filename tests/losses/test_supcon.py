@@ -30,7 +30,7 @@ def test_agrees_with_a_loop_over_all_pairs(labels, temperature, seed):
     torch.manual_seed(seed)
     vectors = 5 * torch.randn(len(labels), 4)
     loss = SupCon(temperature=temperature)(LossInput(vectors, torch.tensor(labels)))
-    assert float(loss) == pytest.approx(naive(vectors, labels, temperature), rel=1e-4, abs=1e-4)
+    assert loss.item() == pytest.approx(naive(vectors, labels, temperature), rel=1e-4, abs=1e-4)
 
 
 def test_value_and_gradient_agree_with_pytorch_metric_learning():
@@ -48,8 +48,8 @@ def test_anchors_without_a_positive_are_negatives_only():
     torch.manual_seed(0)
     vectors = torch.randn(4, 3)
     loss = SupCon()(LossInput(vectors, torch.tensor([0, 0, 1, 2])))
-    assert float(loss) == pytest.approx(naive(vectors, [0, 0, 1, 2], 0.1), rel=1e-5)
-    assert float(loss) != pytest.approx(float(SupCon()(LossInput(vectors[:2], torch.tensor([0, 0])))), rel=1e-2)
+    assert loss.item() == pytest.approx(naive(vectors, [0, 0, 1, 2], 0.1), rel=1e-5)
+    assert loss.item() != pytest.approx(float(SupCon()(LossInput(vectors[:2], torch.tensor([0, 0])))), rel=1e-2)
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")

@@ -47,7 +47,7 @@ def test_agrees_with_a_loop_over_all_triplets(labels, margin, distance, soft, se
     torch.manual_seed(seed)
     vectors = 5 * torch.randn(len(labels), 4)
     loss = Triplet(margin=margin, distance=distance, soft=soft)(LossInput(vectors, torch.tensor(labels)))
-    assert float(loss) == pytest.approx(naive(vectors, valid(labels), margin, distance, soft), abs=1e-4)
+    assert loss.item() == pytest.approx(naive(vectors, valid(labels), margin, distance, soft), abs=1e-4)
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
@@ -71,7 +71,7 @@ def test_a_miners_pairs_stand_for_the_triplets_that_they_make_up():
     pairs = (*torch.tensor(positives).T, *torch.tensor(negatives).T)
     made = [(a, p, n) for a, p in positives for other, n in negatives if a == other]
     loss = Triplet(margin=1.0)(LossInput(vectors, labels, pairs=pairs))
-    assert float(loss) == pytest.approx(naive(vectors, made, 1.0, "cosine", soft=False), rel=1e-5)
+    assert loss.item() == pytest.approx(naive(vectors, made, 1.0, "cosine", soft=False), rel=1e-5)
 
 
 NONE = torch.empty(0, dtype=torch.int64)
@@ -100,5 +100,5 @@ def test_people_on_top_of_each_other_cost_the_margin_and_give_no_nan(distance, d
     loss = Triplet(margin=0.3, distance=distance)(LossInput(vectors, torch.arange(photos) // 2))
     loss.backward()
     assert loss.dtype == torch.float32
-    assert float(loss) == pytest.approx(0.3, abs=1e-3)
+    assert loss.item() == pytest.approx(0.3, abs=1e-3)
     assert vectors.grad.isfinite().all()
