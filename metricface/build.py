@@ -9,7 +9,6 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from timm.utils.model_ema import ModelEmaV3
 
 from metricface.contracts import KINDS, Backbone, Dataset, Evaluator, InputSpec, Sampler
 from metricface.errors import MetricFaceError, PluginError, RecipeError
@@ -80,7 +79,7 @@ class Experiment:
             self.state.evaluated_model,
             photos,
             self.input_spec,
-            head=self.state.head,
+            head=self.state.evaluated_head,
             calibration=calibration,
             device=self.state.device,
             workers=worker_count(self.recipe.train.workers, self.state.device),
@@ -326,7 +325,7 @@ def _state(
         schedule=optional(registries, recipe.schedule, total_steps=total_steps),
         head=head,
         miner=optional(registries, recipe.miner),
-        ema=ModelEmaV3(model, decay=recipe.train.ema, use_warmup=True) if recipe.train.ema else None,
+        ema=recipe.train.ema,
         device=device,
         gradient_clip=recipe.train.gradient_clip,
     )

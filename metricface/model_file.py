@@ -151,7 +151,7 @@ def stored_component(registries: Registries, kind: str, reference: Reference) ->
 
 def _save_head(folder: Path, experiment: build.Experiment) -> dict[str, Any] | None:
     """Write the head's weights if an evaluator of the recipe needs logits; return what model.json says of it."""
-    recipe, head = experiment.recipe, experiment.state.head
+    recipe, head = experiment.recipe, experiment.state.evaluated_head
     if recipe.head is None or not any(map(build.wants_logits, experiment.evaluators.values())):
         return None
     labels = [item.label for item in experiment.train.items]

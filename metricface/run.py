@@ -162,7 +162,7 @@ def _report(
     training = _trained(experiment, plan)
     console.say(training)
     chosen, selection = _choose_epoch(experiment, plan)
-    trained = {"epoch": chosen + 1, "ema": experiment.state.ema is not None, "selection": selection}
+    trained = {"epoch": chosen + 1, "ema": experiment.state.ema > 0, "selection": selection}
     results = latest.get(chosen) if experiment.calibration is None else None
     if results is None:
         results = _evaluate(experiment, experiment.val, console, experiment.calibration)

@@ -84,7 +84,7 @@ class TrainSection(Section):
         frozen_stages: how many of the backbone's first stages (the stem is one) are not trained; their batch
             normalisation keeps its statistics.
         gradient_clip: largest total gradient norm, 0 for no limit.
-        ema: decay of the averaged weights that are evaluated and shipped, 0 for none.
+        ema: decay of the averaged weights, the head's too, that are evaluated and shipped, 0 for none.
         evaluate_every: epochs between evaluations.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         workers: processes that prepare batches; "auto" uses none on a CPU.

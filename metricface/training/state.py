@@ -43,7 +43,7 @@ class TrainingState:
         schedule: step -> factor on each group's learning rate; None keeps them.
         head: embeddings to logits, or None.
         miner: chooses pairs for the losses, or None.
-        ema: averaged copy of the model that is evaluated and shipped, or None.
+        ema: decay of the averaged copy of model and head that is evaluated and shipped, 0 for none.
         precision: number format of the forward pass.
         gradient_clip: largest total gradient norm, 0 for no limit.
         gather: see training/distributed.py.
@@ -57,7 +57,7 @@ class TrainingState:
     schedule: Schedule | None = None
     head: Head | None = None
     miner: Miner | None = None
-    ema: ModelEmaV3 | None = None
+    ema: float = 0.0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: Precision = field(default_factory=Precision)
     gradient_clip: float = 0.0
@@ -69,13 +69,25 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         self.set_precision(self.precision)
+        self.average = ModelEmaV3(self._averaged(), decay=self.ema, use_warmup=True) if self.ema else None
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
     @property
     def evaluated_model(self) -> nn.Module:
         """The model that is evaluated and shipped: the average if there is one."""
-        return self.model if self.ema is None else self.ema.module
+        if self.average is None:
+            return self.model
+        model: nn.Module = self.average.module[0]
+        return model
+
+    @property
+    def evaluated_head(self) -> Head | None:
+        """The head that belongs to `evaluated_model`."""
+        if self.average is None or not isinstance(self.head, nn.Module):
+            return self.head
+        head: Head = self.average.module[1]
+        return head
 
     @property
     def trained_parameters(self) -> list[Tensor]:
@@ -86,6 +98,11 @@ class TrainingState:
         """Use this number format from now on; fp16 gets a gradient scaler."""
         self.precision = precision
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.name == "fp16")
+
+    def update_average(self) -> None:
+        """Move the averaged copy, if there is one, towards the weights of the step that is done."""
+        if self.average is not None:
+            self.average.update(self._averaged(), step=self.step)
 
     def apply_schedule(self) -> float:
         """Set every group's learning rate for the coming step; return the first group's before its `lr_scale`."""
@@ -119,13 +136,16 @@ class TrainingState:
         if saved["rng"]["cuda"] and len(saved["rng"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["rng"]["cuda"])
 
+    def _averaged(self) -> nn.ModuleList:
+        return nn.ModuleList(part for part in (self.model, self.head) if isinstance(part, nn.Module))
+
     def _parts(self) -> dict[str, Any]:
         """Everything with a state of its own, by the name that the checkpoint uses."""
         candidates: dict[str, Any] = {
             "model": self.model,
             "head": self.head,
             "miner": self.miner,
-            "ema": self.ema,
+            "average": self.average,
             "optimizer": self.optimizer,
             "scaler": self.scaler,
             **{f"loss.{number}.{term.name}": term.loss for number, term in enumerate(self.losses)},

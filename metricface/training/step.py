@@ -48,8 +48,7 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     state.scaler.update()
     state.step += 1
     state.position += 1
-    if state.ema is not None:
-        state.ema.update(state.model, step=state.step)
+    state.update_average()
     return StepDone(state.step, state.epoch, losses, grad_norm, learning_rate)
 
 
