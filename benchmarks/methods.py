@@ -113,7 +113,7 @@ def machine(threads: int) -> dict[str, Any]:
 
     models = [line.split(":")[1].strip() for line in lines_of(Path("/proc/cpuinfo")) if "model name" in line]
     cpu = models[0] if models else platform.machine()
-    return {"cpu": cpu, "threads": threads, "torch": torch.__version__, "bootstrap": SAMPLES}
+    return {"cpu": cpu, "threads": threads, "torch": torch.__version__}
 
 
 def curve(folder: Path, evaluator: str, *path: str) -> tuple[list[float], list[float]]:

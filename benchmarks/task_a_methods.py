@@ -27,6 +27,7 @@ import numpy as np
 from methods import (
     HERE,
     RECIPES,
+    SAMPLES,
     Method,
     curve,
     differences,
@@ -87,7 +88,10 @@ def main() -> None:
         changes = (f"data.root={tree}", 'data.person_pattern=""')
         run_method(METHODS[name], options.work / name, changes, options.threads)
     done = finished(METHODS, options.work)
-    document = {"conditions": {**machine(options.threads), "photos": _counted(tree)}, "methods": {}}
+    document = {
+        "conditions": {**machine(options.threads), "bootstrap": SAMPLES, "photos": _counted(tree)},
+        "methods": {},
+    }
     for name, method in done.items():
         document["methods"][name] = _summary(options.work, name, method, done)
     write_json(HERE / "task_a_methods.json", document)

@@ -22,6 +22,7 @@ from typing import Any
 
 from methods import (
     HERE,
+    SAMPLES,
     Method,
     differences,
     finished,
@@ -78,7 +79,7 @@ def main() -> None:
     for name in options.only or METHODS:
         run_method(METHODS[name], options.work / name, (f"data.root={tree}",), options.threads)
     done = finished(METHODS, options.work)
-    document = {"conditions": machine(options.threads), "changes": list(SAME), "losses": {}}
+    document = {"conditions": {**machine(options.threads), "bootstrap": SAMPLES}, "changes": list(SAME), "losses": {}}
     for name, method in done.items():
         found = over_seeds(options.work, name, "identification")
         document["losses"][name] = {

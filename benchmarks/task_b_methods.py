@@ -17,6 +17,7 @@ from typing import Any
 
 from methods import (
     HERE,
+    SAMPLES,
     Method,
     curve,
     differences,
@@ -80,7 +81,10 @@ def main() -> None:
         _make_tree(options, tree)
         run_method(METHODS[name], options.work / name, (f"data.root={tree}",), options.threads)
     done = finished(METHODS, options.work)
-    document = {"conditions": {**machine(options.threads), "people": _people(options.split)}, "methods": {}}
+    document = {
+        "conditions": {**machine(options.threads), "bootstrap": SAMPLES, "people": _people(options.split)},
+        "methods": {},
+    }
     for name, method in done.items():
         found = over_seeds(options.work, name, "identification")
         document["methods"][name] = {
