@@ -37,14 +37,14 @@ from metricface.files import write_json, write_text
 
 READINGS = ("same-source", "cross-source")
 SHORT = ("train.epochs=2", "train.evaluate_every=2")
-EVERYBODY = ("train.epochs=3", "train.evaluate_every=3")
+EVERYBODY = ("train.epochs=2", "train.evaluate_every=2")
 SHORTER = ("short",)
 METHODS = {
     "seed-method": Method("task_b_seed", "the method measured against, 10 epochs"),
     "ours": Method("task_b_fast", "task_b_fast.toml", seeds=(0, 1, 2), against=("seed-method",)),
     "ours-everybody": Method(
         "task_b_fast",
-        "task_b_fast.toml, 3 epochs of all people outside val",
+        "task_b_fast.toml, 2 epochs of all people outside val",
         changes=EVERYBODY,
         against=("seed-method",),
         tree="tree-everybody",
