@@ -50,13 +50,18 @@ class Method:
 
 def run_method(method: Method, folder: Path, changes: Sequence[str], threads: int) -> None:
     """Train and evaluate all seeds of a method in `folder`; what is finished stays, what was interrupted goes on."""
-    table = tomllib.loads((RECIPES / f"{method.recipe}.toml").read_text(encoding="utf-8"))
-    kept = {name: section for name, section in {**table, **method.sections}.items() if section is not None}
     recipe = folder.with_suffix(".toml")
-    write_text(recipe, tomli_w.dumps(kept))
+    write_recipe(method, recipe)
     sets = [word for change in (*changes, *method.changes) for word in ("--set", change)]
     seeds = ",".join(map(str, method.seeds))
     metricface("run", recipe, *sets, "--seeds", seeds, "--out", folder, "--resume", threads=threads)
+
+
+def write_recipe(method: Method, path: Path) -> None:
+    """Write the method's recipe with its sections, without its `changes`."""
+    table = tomllib.loads((RECIPES / f"{method.recipe}.toml").read_text(encoding="utf-8"))
+    kept = {name: section for name, section in {**table, **method.sections}.items() if section is not None}
+    write_text(path, tomli_w.dumps(kept))
 
 
 def metricface(*arguments: object, threads: int | None = None) -> None:

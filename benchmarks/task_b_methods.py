@@ -74,6 +74,10 @@ METHODS = {
 }
 
 
+TIMED = ("seed-method", "ours")
+ALWAYS: tuple[str, ...] = ()
+
+
 def main() -> None:
     options = _options()
     for name in options.only or METHODS:

@@ -1,11 +1,11 @@
-"""How long does experiments/task_b_fast.toml take against the method it is measured against?
+"""How long does our recipe of a task take against the method it is measured against?
 
-    python benchmarks/task_b_time.py --tree TREE [--threads N] [--rounds N]
+    python benchmarks/methods_time.py task_a|task_b --tree TREE [--threads N] [--rounds N]
 
-TREE is the one that benchmarks/task_b_methods.py leaves in its DIR. Both recipes are built in this process and take
-turns: some training steps of one, some of the other, and each embeds some photos. From the medians over the rounds
-follow the seconds of the whole runs with all their evaluations: turns meet the same load, runs of an hour do not.
-Seconds are those of the processor, so that waiting for other programs does not count.
+TREE is the one that task_a_methods.py or task_b_methods.py leaves in its DIR. Both recipes are built in this process
+and take turns: some training steps of one, some of the other, and each embeds some photos. From the medians over the
+rounds follow the seconds of the whole runs with all their evaluations: turns meet the same load, runs of an hour do
+not. Seconds are those of the processor, so that waiting for other programs does not count.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import task_a_methods
+import task_b_methods
 import torch
-from methods import HERE, RECIPES, machine
+from methods import HERE, machine, write_recipe
 
 from metricface import build
 from metricface.contracts import Batch
@@ -31,7 +34,7 @@ from metricface.recipe.load import load_recipe
 from metricface.registry import registries
 from metricface.training.step import train_step
 
-METHODS = {"seed-method": "task_b_seed", "ours": "task_b_fast"}
+TASKS = {"task_a": task_a_methods, "task_b": task_b_methods}
 TRAINED, EMBEDDED = 768, 256  # photos a turn
 
 
@@ -49,9 +52,9 @@ class Quiet:
 class Runner:
     """One recipe that trains and embeds a few photos at a time."""
 
-    def __init__(self, recipe: str, tree: Path) -> None:
+    def __init__(self, recipe: Path, changes: Sequence[str]) -> None:
         known = registries()
-        self.recipe = load_recipe(RECIPES / f"{recipe}.toml", (f"data.root={tree}",), known)
+        self.recipe = load_recipe(recipe, changes, known)
         self.experiment = build.experiment(self.recipe, known, Quiet())
         self._batches = self._forever()
 
@@ -92,13 +95,14 @@ class Runner:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=TASKS)
     parser.add_argument("--tree", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     reuse_freed_memory()
-    runners = {name: Runner(recipe, options.tree) for name, recipe in METHODS.items()}
+    runners = {name: _runner(options.task, name, options.tree) for name in TASKS[options.task].TIMED}
     for runner in runners.values():  # the first steps of a process are slow
         runner.step(), runner.embed()
     turns = [{name: (runner.step(), runner.embed()) for name, runner in runners.items()} for _ in range(options.rounds)]
@@ -106,12 +110,21 @@ def main() -> None:
         name: runner.whole(*(median(turn[name][part] for turn in turns) for part in range(2)))
         for name, runner in runners.items()
     }
-    share = found["ours"]["seconds"] / found["seed-method"]["seconds"]
+    theirs, ours = (found[name]["seconds"] for name in TASKS[options.task].TIMED)
     conditions = {**machine(options.threads), "rounds": options.rounds}
-    document = {"conditions": conditions, "methods": found, "share": share, "turns": turns}
-    write_json(HERE / "task_b_time.json", document)
-    write_text(HERE / "task_b_time.md", _table(document))
+    document = {"conditions": conditions, "methods": found, "share": ours / theirs, "turns": turns}
+    write_json(HERE / f"{options.task}_time.json", document)
+    write_text(HERE / f"{options.task}_time.md", _table(document))
     print(_table(document))
+
+
+def _runner(task: str, name: str, tree: Path) -> Runner:
+    script = TASKS[task]
+    method = script.METHODS[name]
+    with TemporaryDirectory() as folder:
+        recipe = Path(folder) / f"{name}.toml"
+        write_recipe(method, recipe)
+        return Runner(recipe, (f"data.root={tree}", *script.ALWAYS, *method.changes))
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -122,8 +135,13 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _table(document: dict[str, Any]) -> str:
     """Return the result as Markdown."""
-    lines = ["# Task B: the time of ours against the method it is measured against", ""]
-    lines += [json.dumps(document["conditions"]), "", f"ours / seed-method: **{document['share']:.2f}**", ""]
+    lines = ["# The time of ours against the method it is measured against", ""]
+    lines += [
+        json.dumps(document["conditions"]),
+        "",
+        f"Ours takes **{document['share']:.2f}** of the other's time.",
+        "",
+    ]
     lines += [
         "| method | photos trained | photos embedded | s / step | s / embedded photo | seconds of the whole run |"
     ]
