@@ -82,9 +82,9 @@ def over_seeds(work: Path, name: str, evaluator: str) -> Any:
 
 
 def training(work: Path, name: str) -> list[dict[str, Any]]:
-    """Return for each seed the steps, the seconds, and those on a machine that nobody else slowed down.
+    """Return for each seed the steps, the seconds, and those at the pace of the fastest tenth of its steps.
 
-    Both seconds contain the evaluations. `undisturbed` takes every step at the tenth percentile of the run's steps.
+    Both contain the evaluations. The second ones, `undisturbed`, are what other work beside the run changes less.
     """
     return [_training(folder) for folder in sorted((work / name).glob("seed-*"))]
 
@@ -153,5 +153,5 @@ def points(found: Sequence[float]) -> str:
 
 
 def seconds(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Return the seconds of every seed, and in brackets those of an undisturbed machine."""
+    """Return the seconds of every seed, and in brackets the undisturbed ones."""
     return " ".join(f"{run['seconds']:.0f} [{run['undisturbed']:.0f}]" for run in runs)

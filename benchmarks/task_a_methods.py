@@ -167,7 +167,11 @@ def _differences(work: Path, a: str, b: str) -> dict[str, list[float]]:
 def _table(document: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     methods = document["methods"]
-    lines = ["# Task A: ours against the method it is measured against", "", json.dumps(document["conditions"])]
+    lines = ["# Task A: ours against the method it is measured against", "", json.dumps(document["conditions"]), ""]
+    lines += [
+        "Seconds of training with its evaluations, in brackets at the pace of the fastest tenth of its steps. Other "
+        "work ran beside; task_a_time.md has the times of two methods in turns."
+    ]
     for reading in READINGS:
         lines += ["", f"At the {reading.replace('-', ' ')}, % with standard deviation over seeds:", ""]
         lines += [

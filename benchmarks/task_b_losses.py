@@ -118,7 +118,7 @@ def _table(document: dict[str, Any]) -> str:
     lines += [f"task_b_fast.toml with {', '.join(document['changes'])}.", ""]
     lines += [
         "Rank-1 in %, mean and standard deviation over seeds; differences in points, paired, with 95 % interval over "
-        "people. Seconds of training with its evaluation, in brackets those of a machine that nobody else slows down.",
+        "people. Seconds of training with its evaluation, in brackets at the pace of the fastest tenth of its steps.",
         "",
         f"| loss | seeds | same-source | minus {REFERENCE} | cross-source | minus {REFERENCE} | seconds |",
         "|---|---:|---:|---|---:|---|---|",

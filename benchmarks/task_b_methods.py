@@ -153,7 +153,8 @@ def _table(document: dict[str, Any]) -> str:
     methods = document["methods"]
     lines = ["# Task B: ours against the method it is measured against", "", json.dumps(document["conditions"]), ""]
     lines += [
-        "Seconds of training with its evaluations, in brackets those of a machine that nobody else slows down.",
+        "Seconds of training with its evaluations, in brackets at the pace of the fastest tenth of its steps. Other "
+        "work ran beside; task_b_time.md has the times of two methods in turns.",
         "",
         "| method | steps | seconds | same-source % | worst condition % | cross-source % | difference (same, cross) |",
         "|---|---:|---:|---:|---:|---:|---|",
