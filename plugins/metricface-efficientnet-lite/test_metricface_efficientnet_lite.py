@@ -11,11 +11,16 @@ from metricface_efficientnet_lite import EfficientNetLite0
 from metricface.contracts import KINDS
 from metricface.errors import ModelError, PluginError
 from metricface.registry import Registry
+from metricface.testing import check_backbone
 
 
 def test_a_recipe_finds_it_by_name() -> None:
     assert Registry(KINDS["backbone"]).find("efficientnet-lite0").distribution == "metricface-efficientnet-lite"
     assert Registry(KINDS["backbone"]).load("efficientnet-lite0") is EfficientNetLite0
+
+
+def test_it_keeps_the_contract() -> None:
+    check_backbone(EfficientNetLite0)
 
 
 def test_every_tensor_is_the_packages_own() -> None:
