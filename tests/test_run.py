@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import task_a_tree
 import tomli_w
 import torch
 from safetensors.torch import load_file
@@ -19,10 +20,12 @@ from task_b_tree import make_tree, write_recipe
 
 from metricface import build
 from metricface.errors import Interrupted, ModelError, RecipeError
+from metricface.evaluate import evaluate_model
 from metricface.recipe.load import load_recipe
 from metricface.registry import registries
 from metricface.run import Finished, run
 from metricface.seeds import run_seeds
+from metricface.training.checkpoint import read_checkpoint
 from metricface.training.state import StepDone
 
 KNOWN = registries()
@@ -141,6 +144,18 @@ def test_an_early_stop_is_reported_and_the_same_after_an_interruption(recipe: Pa
 
 def test_a_run_to_the_end_says_so(finished: Path) -> None:
     assert json.loads((finished / "report.json").read_text())["training"] == "2 of 2 epochs"
+
+
+def test_the_averaged_head_is_what_is_judged_and_shipped(tmp_path: Path) -> None:
+    recipe = task_a_tree.write_recipe(tmp_path, task_a_tree.make_tree(tmp_path / "tree"))
+    done = train(recipe, tmp_path / "run", "train.ema=0.9")
+    parts = read_checkpoint(done.folder / "checkpoints" / "last.pt", done.report["recipe_digest"])["parts"]
+    shipped = load_file(done.folder / "model" / "head.safetensors")
+    for name, value in shipped.items():
+        assert torch.equal(value, parts["average"][f"module.1.{name}"])
+        assert not torch.equal(value, parts["head"][name])
+    results, _ = evaluate_model(done.folder, None, KNOWN, Notes())
+    assert results["classification"].to_json() == done.report["results"]["classification"]
 
 
 def test_the_last_epoch_is_evaluated_once(recipe: Path, tmp_path: Path) -> None:

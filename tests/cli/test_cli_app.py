@@ -14,7 +14,7 @@ from task_b_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface import __version__
-from metricface.cli.app import app
+from metricface.cli.app import app, main
 from metricface.cli.outcome import guarded
 
 USAGE = {
@@ -201,3 +201,16 @@ def test_the_completion_script_can_be_had_for_a_shell() -> None:
     command = [sys.executable, "-m", "metricface", "--show-completion", "bash"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr, "METRICFACE_COMPLETE=complete_bash" in done.stdout) == (0, "", True)
+
+
+def test_the_command_reuses_freed_memory_and_the_library_leaves_that_to_its_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("metricface.cli.app.reuse_freed_memory", lambda: called.append("reuse"))
+    CliRunner().invoke(app, ["--version"])
+    assert called == []
+    monkeypatch.setattr(sys, "argv", ["metricface", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert called == ["reuse"]
