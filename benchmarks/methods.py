@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -46,6 +47,17 @@ class Method:
     seeds: tuple[int, ...] = (0,)
     against: tuple[str, ...] = ()
     tree: str = "tree"
+
+
+def read_options(about: str | None, methods: Mapping[str, Method], work: str, *needed: str) -> argparse.Namespace:
+    """Read the command line of a script: the paths that it needs, where it works, which methods, how many threads."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in needed:
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs") / work)
+    parser.add_argument("--only", action="append", choices=methods)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    return parser.parse_args()
 
 
 def run_method(method: Method, folder: Path, changes: Sequence[str], threads: int) -> None:

@@ -13,9 +13,7 @@ task_a_fast.toml, which makes equal time on equal backbones; "baseline-whole" ha
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import shutil
 import sys
 import tomllib
@@ -36,6 +34,7 @@ from methods import (
     over_seeds,
     percent,
     points,
+    read_options,
     run_method,
     seconds,
     training,
@@ -85,7 +84,7 @@ TIMED = ("baseline", "ours")
 
 
 def main() -> None:
-    options = _options()
+    options = read_options(__doc__, METHODS, "task_a_methods", "photos")
     tree = options.work / "tree"
     _thin(options.photos, tree)
     for name in options.only or METHODS:
@@ -101,15 +100,6 @@ def main() -> None:
     write_text(HERE / "task_a_methods.md", _table(document))
     _draw(document, options.work)
     print(_table(document))
-
-
-def _options() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/task_a_methods"))
-    parser.add_argument("--only", action="append", choices=METHODS)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    return parser.parse_args()
 
 
 def _thin(photos: Path, tree: Path) -> None:

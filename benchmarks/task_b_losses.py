@@ -14,9 +14,7 @@ Scale 30 and margin 0.3 for all margins: the papers' own are for millions of pho
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from methods import (
     over_seeds,
     percent,
     points,
+    read_options,
     run_method,
     seconds,
     training,
@@ -73,7 +72,7 @@ METHODS = {
 
 
 def main() -> None:
-    options = _options()
+    options = read_options(__doc__, METHODS, "task_b_losses", "photos", "split")
     tree = options.work / "tree"
     metricface("data", "distort", options.photos, tree, "--split", options.split)
     for name in options.only or METHODS:
@@ -94,16 +93,6 @@ def main() -> None:
     write_json(HERE / "task_b_losses.json", document)
     write_text(HERE / "task_b_losses.md", _table(document))
     print(_table(document))
-
-
-def _options() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/task_b_losses"))
-    parser.add_argument("--only", action="append", choices=METHODS)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    return parser.parse_args()
 
 
 def _differences(work: Path, a: str, b: str) -> dict[str, list[float]]:

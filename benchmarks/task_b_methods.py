@@ -9,9 +9,7 @@ stopped and started at will. At the end the table and the picture beside this fi
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from methods import (
     over_seeds,
     percent,
     points,
+    read_options,
     run_method,
     seconds,
     training,
@@ -79,7 +78,7 @@ ALWAYS: tuple[str, ...] = ()
 
 
 def main() -> None:
-    options = _options()
+    options = read_options(__doc__, METHODS, "task_b_methods", "photos", "split")
     for name in options.only or METHODS:
         tree = options.work / METHODS[name].tree
         _make_tree(options, tree)
@@ -105,16 +104,6 @@ def main() -> None:
     write_text(HERE / "task_b_methods.md", _table(document))
     _draw(document, options.work)
     print(_table(document))
-
-
-def _options() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/task_b_methods"))
-    parser.add_argument("--only", action="append", choices=METHODS)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    return parser.parse_args()
 
 
 def _make_tree(options: Any, tree: Path) -> None:
