@@ -77,10 +77,12 @@ def write_recipe(method: Method, path: Path) -> None:
 
 
 def metricface(*arguments: object, threads: int | None = None) -> None:
-    """Run a command of metricface; its progress goes to standard error."""
+    """Run a command of metricface; its progress goes to standard error, and where it fails it has said why."""
     environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     command = [sys.executable, "-m", "metricface", *map(str, arguments)]
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    code = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
+    if code:
+        sys.exit(code)
 
 
 def finished(methods: Mapping[str, Method], work: Path) -> dict[str, Method]:
@@ -131,6 +133,12 @@ def machine(threads: int) -> dict[str, Any]:
     models = [line.split(":")[1].strip() for line in lines_of(Path("/proc/cpuinfo")) if "model name" in line]
     cpu = models[0] if models else platform.machine()
     return {"cpu": cpu, "threads": threads, "torch": torch.__version__}
+
+
+def people(split: Path) -> dict[str, int]:
+    """Return how many people a split file trains on and judges by."""
+    rows = [line.split(",")[:2] for line in lines_of(split)[1:]]
+    return {part: len({person for p, person in rows if p == part}) for part in ("train", "val")}
 
 
 def curve(folder: Path, evaluator: str, *path: str) -> tuple[list[float], list[float]]:

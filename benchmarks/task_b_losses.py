@@ -27,6 +27,7 @@ from methods import (
     machine,
     metricface,
     over_seeds,
+    people,
     percent,
     points,
     read_options,
@@ -78,7 +79,11 @@ def main() -> None:
     for name in options.only or METHODS:
         run_method(METHODS[name], options.work / name, (f"data.root={tree}",), options.threads)
     done = finished(METHODS, options.work)
-    document = {"conditions": {**machine(options.threads), "bootstrap": SAMPLES}, "changes": list(SAME), "losses": {}}
+    document = {
+        "conditions": {**machine(options.threads), "bootstrap": SAMPLES, "people": people(options.split)},
+        "changes": list(SAME),
+        "losses": {},
+    }
     for name, method in done.items():
         found = over_seeds(options.work, name, "identification")
         document["losses"][name] = {

@@ -24,6 +24,7 @@ from methods import (
     machine,
     metricface,
     over_seeds,
+    people,
     percent,
     points,
     read_options,
@@ -85,7 +86,7 @@ def main() -> None:
         run_method(METHODS[name], options.work / name, (f"data.root={tree}",), options.threads)
     done = finished(METHODS, options.work)
     document = {
-        "conditions": {**machine(options.threads), "bootstrap": SAMPLES, "people": _people(options.split)},
+        "conditions": {**machine(options.threads), "bootstrap": SAMPLES, "people": people(options.split)},
         "methods": {},
     }
     for name, method in done.items():
@@ -119,11 +120,6 @@ def _make_tree(options: Any, tree: Path) -> None:
         options.work.mkdir(parents=True, exist_ok=True)
         write_text(split, "\n".join(["split,person,photo", *kept]) + "\n")
     metricface("data", "distort", options.photos, tree, "--split", split)
-
-
-def _people(split: Path) -> dict[str, int]:
-    rows = [line.split(",")[:2] for line in lines_of(split)[1:]]
-    return {part: len({person for p, person in rows if p == part}) for part in ("train", "val")}
 
 
 def _rank1(reading: dict[str, Any]) -> dict[str, Any]:
