@@ -144,6 +144,7 @@ def face_model(
         network,
         embedding.dim,
         projection=embedding.projection,
+        whitening=embedding.whitening,
         mirror=embedding.mirror,
         zoom=embedding.zoom,
     )

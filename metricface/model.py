@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metricface.contracts import Backbone, HasParameterStages, InputSpec
 from metricface.errors import PluginError, RecipeError
+from metricface.whitening import Whitening
 
 _NAMED = 3
 
@@ -24,6 +25,7 @@ class FaceModel(nn.Module):
         projection: the embedding layer serves training alone: heads and losses see it, and evaluation sees the features
             before it, standardised by a batch normalisation without scale and shift. They keep more of what tells
             people apart whom training never saw; the embeddings then have F numbers.
+        whitening: of a projection's standardised features, 0 for none; see Whitening.
         mirror: in evaluation mode, a photo's mirror image is embedded too. A face and its mirror image are the same
             person; training sees both through a flip.
         zoom: in evaluation mode, the central `zoom` share of each side, enlarged, is embedded too; 1 for no such view.
@@ -41,6 +43,7 @@ class FaceModel(nn.Module):
         embedding_dim: int | None = None,
         *,
         projection: bool = False,
+        whitening: float = 0.0,
         mirror: bool = False,
         zoom: float = 1.0,
     ) -> None:
@@ -50,6 +53,7 @@ class FaceModel(nn.Module):
         self.embedding_dim = embedding_dim or backbone.feature_dim
         self.projection, self.mirror, self.zoom = projection, mirror, zoom
         self.neck: nn.Module = nn.BatchNorm1d(backbone.feature_dim, affine=False) if projection else nn.Identity()
+        self.whitening: nn.Module = Whitening(backbone.feature_dim, whitening) if whitening else nn.Identity()
         self.embedding: nn.Module = nn.Identity()
         if embedding_dim is not None:
             self.embedding = nn.Sequential(
@@ -101,7 +105,7 @@ class FaceModel(nn.Module):
         return embeddings
 
     def _embed(self, images: Tensor) -> Tensor:
-        features: Tensor = self.neck(self.backbone(images))
+        features: Tensor = self.whitening(self.neck(self.backbone(images)))
         return self.embedding(features) if self.training or not self.projection else features
 
     def _views(self, images: Tensor) -> list[Tensor]:

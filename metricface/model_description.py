@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from metricface.errors import ModelError
 
-# Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, which a reader of 1
-# may not know.
-FORMAT = 2
+# Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, in 3 whitening too,
+# which a reader of lower ones may not know.
+FORMAT = 3
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -59,6 +59,7 @@ class Layer(_Part):
 
     dim: Positive
     projection: bool = False
+    whitening: Annotated[float, Field(ge=0, le=0.99)] = 0.0
     mirror: bool = False
     zoom: Share = 1.0
 

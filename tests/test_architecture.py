@@ -25,6 +25,7 @@ LEVELS = {
     "machine": 1,
     "tables": 1,
     "outcomes": 1,  # writes what results hold
+    "whitening": 0.5,  # a layer of the model
     "model": 1,
     "model_folder": 1,
     "functional": 1,

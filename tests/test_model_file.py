@@ -105,8 +105,8 @@ def test_eval_of_a_damaged_model_is_one_line(model: Path) -> None:
     assert done.stderr.startswith(f"error: {model}: not a readable model")
 
 
-def test_format_2_is_written_and_1_is_read(model: Path) -> None:
-    assert json.loads((model / "model.json").read_text())["format"] == 2
+def test_format_3_is_written_and_1_is_read(model: Path) -> None:
+    assert json.loads((model / "model.json").read_text())["format"] == 3
     change(model, "format", 1)
     change(model, "embedding_dim", None)
     for key in ("transform.crop", "embedding", "head", "operating_points", "calibration"):
@@ -116,18 +116,18 @@ def test_format_2_is_written_and_1_is_read(model: Path) -> None:
     assert (loaded.head, loaded.operating_points, loaded.description.calibration) == (None, {}, None)
 
 
-def test_the_embedding_layer_of_either_format_is_read(model: Path) -> None:
+def test_the_embedding_layer_of_earlier_formats_is_read(model: Path) -> None:
     document = json.loads((model / "model.json").read_text())
     assert document.pop("embedding") is None
     new, old = {"dim": 8, "mirror": True, "zoom": 0.5}, {"embedding_dim": 8, "mirror": True, "zoom": 0.5}
-    for layer in ({"embedding": new}, {**old, "format": 1}):
+    for layer in ({"embedding": new, "format": 2}, {**old, "format": 1}):
         found = Description.model_validate_json(json.dumps({**document, **layer})).layer
-        assert found == Layer(dim=8, projection=False, mirror=True, zoom=0.5)
+        assert found == Layer(dim=8, projection=False, whitening=0, mirror=True, zoom=0.5)
 
 
 def test_a_newer_format_is_refused_whatever_else_it_holds(model: Path) -> None:
     change(model, "labels", None)
-    change(model, "format", 3)
+    change(model, "format", 4)
     with pytest.raises(ModelError) as caught:
         load_model(model, KNOWN)
-    assert str(caught.value) == f"{model}: model format 3, this MetricFace reads 1 to 2. Update metricface."
+    assert str(caught.value) == f"{model}: model format 4, this MetricFace reads 1 to 3. Update metricface."

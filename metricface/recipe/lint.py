@@ -12,7 +12,7 @@ from metricface.registry import Registries
 
 
 def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
-    """Add what does not fit together: losses and head, miner and losses, the selected figure and the evaluators.
+    """Add what does not fit together: losses and head, miner and losses, the embedding layer, what is selected.
 
     Two corrections for imbalance are warned of, not refused: a method may mean it so.
     """
@@ -21,6 +21,7 @@ def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
     if recipe.miner is not None and not any(map(_uses_pairs, losses, recipe.losses)):
         problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")
     _logits(recipe, known, problems)
+    _whitening(recipe, problems)
     _evaluators_once(recipe, problems)
     _select(recipe, known, problems)
     for stack in stacks(recipe, known):
@@ -48,6 +49,15 @@ def _logits(recipe: Recipe, known: Registries, problems: Problems) -> None:
                 ("embedding", "projection"),
                 f"leaves no layer for the head whose logits {part.name!r} needs: take projection out",
             )
+
+
+def _whitening(recipe: Recipe, problems: Problems) -> None:
+    """Heads and losses would train a layer on what evaluation whitens away; features before it are free."""
+    if recipe.embedding is not None and recipe.embedding.whitening and not recipe.embedding.projection:
+        problems.add(
+            ("embedding", "whitening"),
+            "is of the features before a projection: set projection = true, or whitening = 0",
+        )
 
 
 def _uses_pairs(loss: Any, part: Component) -> bool:

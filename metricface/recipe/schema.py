@@ -59,6 +59,7 @@ class EmbeddingSection(Section):
     Args:
         dim: the embedding's length.
         projection: the layer is for training alone; evaluation sees the standardised features before it.
+        whitening: evaluate with a projection's features decorrelated, from 0 (not at all) towards 1 (wholly).
         mirror: evaluate with the mean of a photo's and its mirror image's embedding, at twice the time.
         zoom: evaluate with the mean of a photo's and its central part's embedding; the share of each side, 1 for none.
         weights: run folder or model folder of one's own whose embedding layer is trained further; new when absent.
@@ -66,6 +67,7 @@ class EmbeddingSection(Section):
 
     dim: Annotated[int, Field(gt=0)]
     projection: bool = False
+    whitening: Annotated[float, Field(ge=0, le=0.99)] = 0.0
     mirror: bool = False
     zoom: Annotated[float, Field(ge=0.2, le=1)] = 1.0
     weights: Path | None = None

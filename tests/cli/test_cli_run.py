@@ -16,6 +16,8 @@ from task_b_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
+from metricface.model_file import load_model
+from metricface.registry import registries
 
 
 def metricface(*arguments: object) -> Result:
@@ -114,11 +116,12 @@ def test_eval_refuses_a_folder_for_outcomes_that_cannot_be_made_before_it_evalua
 
 def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Path) -> None:
     zoomed = ("--set", "embedding.mirror=true", "--set", "embedding.zoom=0.5")
-    zoomed += ("--set", "embedding.projection=true")
+    zoomed += ("--set", "embedding.projection=true", "--set", "embedding.whitening=0.5")
     shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", *zoomed)
     done = metricface("run", recipe, *shortened, "--out", "run", "--json")
     results = json.loads(done.stdout)["results"]
     assert json.loads(metricface("eval", "run", "--json").stdout) == results
+    assert load_model(Path("run"), registries()).model.whitening.strength == 0.5
     model = Path("run/model/model.json")
     description = model.read_text()
     for stored, changed in (

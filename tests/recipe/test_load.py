@@ -278,6 +278,14 @@ MISTAKES = {
         changed("epochs = 3", "epochs = 3\npatience = 2").replace('[[evaluate]]\nname = "judge"\n', ""),
         "Figures: none without an [[evaluate]]",
     ),
+    "whitening without a projection": (
+        GOOD + "[embedding]\ndim = 4\nwhitening = 0.5\n",
+        "r.toml:44  embedding.whitening  is of the features before a projection: set projection = true, or whitening = 0",
+    ),
+    "whitening wholly": (
+        GOOD + "[embedding]\ndim = 4\nwhitening = 1\n",
+        "embedding.whitening  must be less than or equal to 0.99 (got 1)",
+    ),
     "layer decay": (
         changed("epochs = 3", "epochs = 3\nlayer_decay = 1.1"),
         "train.layer_decay  must be less than or equal to 1 (got 1.1)",
