@@ -35,15 +35,11 @@ class Whitening(nn.Module):
         self.strength = strength
         self.register_buffer("covariance", torch.eye(num_features))
         self.register_buffer("factor", None, persistent=False)  # L, kept while the covariance stays as it is
-        self.register_load_state_dict_post_hook(lambda module, _: module.forget())  # type: ignore[no-untyped-call]
-
-    def forget(self) -> None:
-        """Work out the factor anew when it is needed next."""
-        self.factor = None
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> Whitening:
         """Set the mode; an averaged model's covariance moves with no call to this module, so it starts afresh here."""
-        self.forget()
+        self.factor = None
         return super().train(mode)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -62,3 +58,7 @@ class Whitening(nn.Module):
     def _observe(self, features: Tensor) -> None:
         with torch.autocast(features.device.type, enabled=False):
             self.covariance.lerp_(features.T @ features / len(features), MOMENTUM)
+
+
+def _forget(module: Whitening, _: object) -> None:
+    module.factor = None

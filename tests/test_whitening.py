@@ -99,8 +99,7 @@ def test_low_precision_does_not_reach_the_covariance() -> None:
 def test_a_covariance_that_is_not_finite_gives_embeddings_that_are_not() -> None:
     whitening = observed(0.5)
     whitening.covariance[0, 1] = whitening.covariance[1, 0] = torch.nan
-    whitening.forget()
-    assert not whitening(photos(3)).isfinite().all(dim=1).any()
+    assert not whitening.eval()(photos(3)).isfinite().all(dim=1).any()
 
 
 def test_a_model_whitens_the_standardised_features_before_its_projection() -> None:
