@@ -45,6 +45,7 @@ SAME = (
     "train.evaluate_every=5",
     "train.frozen_stages=4",
     "sampler.views=2",
+    "embedding.whitening=0.0",
     "embedding.mirror=false",
     "embedding.zoom=1.0",
 )
