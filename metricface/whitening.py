@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +39,7 @@ class Whitening(nn.Module):
         self.register_buffer("factor", None, persistent=False)  # L, kept while the covariance stays as it is
         self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
-    def train(self, mode: bool = True) -> Whitening:
+    def train(self, mode: bool = True) -> Self:
         """Set the mode; an averaged model's covariance moves with no call to this module, so it starts afresh here."""
         self.factor = None
         return super().train(mode)
@@ -45,7 +47,7 @@ class Whitening(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, D), of mean 0 and variance 1 in training -> (B, D), the same in training, whitened in evaluation mode."""
         if self.training:
-            self._observe(features.detach().float())
+            self._observe(features.float())
             return features
         if self.factor is None:
             identity = torch.eye(len(self.covariance), device=self.covariance.device)

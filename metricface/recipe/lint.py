@@ -52,7 +52,7 @@ def _logits(recipe: Recipe, known: Registries, problems: Problems) -> None:
 
 
 def _whitening(recipe: Recipe, problems: Problems) -> None:
-    """Heads and losses would train a layer on what evaluation whitens away; features before it are free."""
+    """Training does not whiten: a layer after it would meet other features in evaluation than it was trained on."""
     if recipe.embedding is not None and recipe.embedding.whitening and not recipe.embedding.projection:
         problems.add(
             ("embedding", "whitening"),
