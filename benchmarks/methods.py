@@ -19,7 +19,9 @@ import numpy as np
 import tomli_w
 
 from metricface.compare import compare_runs
+from metricface.evaluation.comparison import Difference, compare_outcomes
 from metricface.files import write_text
+from metricface.outcomes import read_outcomes
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parent / "experiments"
@@ -120,7 +122,18 @@ def _training(folder: Path) -> dict[str, Any]:
 
 def differences(work: Path, a: str, b: str) -> dict[str, list[float]]:
     """Return B - A by "reading/row/figure": the difference, its 95 % interval and p, paired on the same photos."""
-    found = compare_runs(work / a, work / b, samples=SAMPLES, seed=0).differences
+    return _by_path(compare_runs(work / a, work / b, samples=SAMPLES, seed=0).differences)
+
+
+def most_to_win(work: Path, name: str, evaluator: str) -> dict[str, list[float]]:
+    """Return what `differences` would for a method that errs on no probe, against `name`."""
+    runs = {str(run): read_outcomes(run)[evaluator] for run in sorted((work / name).glob("seed-*"))}
+    probes = next(iter(runs.values()))
+    flawless = {**probes, "rank": ["1"] * len(probes["rank"])}
+    return _by_path(compare_outcomes(evaluator, runs, {"no error": flawless}, samples=SAMPLES, seed=0))
+
+
+def _by_path(found: Sequence[Difference]) -> dict[str, list[float]]:
     return {
         f"{part.reading}/{part.row}/{part.figure}": [part.difference, *(part.interval or ()), part.p] for part in found
     }
