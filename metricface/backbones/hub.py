@@ -87,7 +87,7 @@ def hub_answers() -> bool:
             huggingface_hub.get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
             answered.set()
 
-    asking = threading.Thread(target=ask, daemon=True)
+    asking = threading.Thread(target=ask, name="probe of the hub", daemon=True)
     asking.start()
     asking.join(_PROBE_SECONDS)
     return answered.is_set()
