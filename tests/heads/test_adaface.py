@@ -74,7 +74,8 @@ def test_a_long_embedding_is_asked_for_more_cosine_and_less_angle():
     vectors[0], vectors[1], labels[:2] = 100 * head.prototypes.data[1] * 30, 0.1 * head.prototypes.data[1], 1
     head(vectors, labels)
     logits = head.eval()(vectors[:2], labels[:2]).logits[:, 1] / 30
-    assert logits.tolist() == pytest.approx([1 - 2 * 0.4, math.cos(0.4)], abs=1e-5)
+    # A cosine of 1 that is rounded down by one float32 step has a sine of 3.5e-4: processors differ by that.
+    assert logits.tolist() == pytest.approx([1 - 2 * 0.4, math.cos(0.4)], abs=4e-4)
 
 
 def test_no_gradient_goes_through_the_length():
