@@ -33,7 +33,7 @@ test-slow: setup
 # The contract of every kind of component, from the code
 .PHONY: plugins/README.md
 plugins/README.md: setup
-	$(BIN)/python -m metricface.scaffold.contracts_page > $@.part
+	$(BIN)/python -m metricface.cli.scaffold.contracts_page > $@.part
 	mv $@.part $@
 
 # make bench NAME=task_b_methods ARGS="--photos PHOTOS --split SPLIT.csv"; each script says at its top what it takes

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from methods import HERE, machine
 
+from metricface.components.registry import registries
+from metricface.data.images import limit_threads
 from metricface.files import write_json, write_text
-from metricface.images import limit_threads
-from metricface.registry import registries
 
 SEVERITIES = range(1, 6)
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from metricface.compare import compare_runs
 from metricface.evaluation.comparison import Difference, compare_outcomes
+from metricface.evaluation.report.outcomes import read_outcomes
 from metricface.files import write_text
-from metricface.outcomes import read_outcomes
+from metricface.runs.compare import compare_runs
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parent / "experiments"

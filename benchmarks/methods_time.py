@@ -26,12 +26,12 @@ import task_b_methods
 import torch
 from methods import HERE, machine, write_recipe
 
-from metricface import build
+from metricface.build import experiment as build
+from metricface.components.registry import registries
 from metricface.contracts import Batch
 from metricface.files import write_json, write_text
 from metricface.machine import reuse_freed_memory
 from metricface.recipe.load import load_recipe
-from metricface.registry import registries
 from metricface.training.step import train_step
 
 TASKS = {"task_a": task_a_methods, "task_b": task_b_methods}

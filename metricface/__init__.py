@@ -11,16 +11,16 @@ __version__ = "0.1.0"
 _HOME = {
     "Batch": "metricface.contracts",
     "EmbeddingSet": "metricface.contracts",
-    "FaceModel": "metricface.model",
+    "FaceModel": "metricface.model.face_model",
     "HeadOutput": "metricface.contracts",
     "LossInput": "metricface.contracts",
     "MetricFaceError": "metricface.errors",
-    "Result": "metricface.results",
+    "Result": "metricface.contracts.results",
     "View": "metricface.contracts",
-    "evaluate_model": "metricface.evaluate",
-    "load_model": "metricface.model_file",
+    "evaluate_model": "metricface.deploy.evaluate",
+    "load_model": "metricface.build.model_file",
     "load_recipe": "metricface.recipe.load",
-    "registries": "metricface.registry",
+    "registries": "metricface.components.registry",
 }
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from fakes import MemoryDataset
+from support.fakes import MemoryDataset
 
-from metricface import loading, machine
-from metricface.data import tree
-from metricface.deploy import predict
+from metricface import machine
+from metricface.data import loader as loading
+from metricface.data.loader import Photos
+from metricface.data.making import tree
+from metricface.deploy import classify as predict
 from metricface.errors import RecipeError
-from metricface.loading import Photos
 from metricface.machine import choose_device, usable_cores, worker_count
 
 

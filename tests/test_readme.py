@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from throw_away import ThrowAway
+from support.throw_away import ThrowAway
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -14,8 +14,8 @@ def check(
 ) -> None:
     """Check a recipe: all of its mistakes at once, then warnings. The data is checked by run and run --dry-run."""
     from metricface.cli.render import Screen
+    from metricface.components.registry import registries
     from metricface.recipe.load import load_recipe
-    from metricface.registry import registries
 
     checked = load_recipe(recipe, overrides or (), registries())
     screen = Screen()

@@ -16,7 +16,7 @@ from metricface.cli.arguments import check_model
 from metricface.errors import UsageError
 
 if TYPE_CHECKING:
-    from metricface.deploy.predict import Labelled
+    from metricface.deploy.classify import Labelled
 
 
 def classify(
@@ -37,8 +37,8 @@ def classify(
     if out is not None:
         _check(out, force=force)
     from metricface.cli.render import Screen
-    from metricface.deploy.predict import Classifier, find_photos, write_csv
-    from metricface.registry import registries
+    from metricface.components.registry import registries
+    from metricface.deploy.classify import Classifier, find_photos, write_csv
 
     with Screen() as screen:
         classifier = Classifier(model, registries())

@@ -14,7 +14,7 @@ def kinds(incomplete: str) -> list[str]:
 
 def names(context: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the kind that stands before, as far as they begin so."""
-    from metricface.registry import registries
+    from metricface.components.registry import registries
 
     kind = KINDS.get(context.params.get("kind") or "")
     known = () if kind is None else registries()[kind.name].names()
@@ -23,7 +23,7 @@ def names(context: typer.Context, incomplete: str) -> list[str]:
 
 def kinds_and_names(context: typer.Context, incomplete: str) -> list[str]:
     """Return the kinds that begin so, and the names of all kinds, or of the one that stands before."""
-    from metricface.registry import registries
+    from metricface.components.registry import registries
 
     before = context.params.get("words") or ()
     asked = {kind: registry for kind, registry in registries().items() if not before or kind == before[0]}

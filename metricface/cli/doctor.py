@@ -13,7 +13,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Look at versions, devices, threads, caches, network, extras and plugins; exit code 1 if something is wrong."""
-    from metricface.doctor import PROBLEM, examine
+    from metricface.cli.doctor_checks import PROBLEM, examine
 
     findings = examine()
     problems = sum(finding.status == PROBLEM for finding in findings)

@@ -42,10 +42,10 @@ def evaluate(
     folders = _both(gallery, probe, data)
     check_model(model)
     from metricface.cli.render import Screen, show_report
-    from metricface.evaluate import evaluate_model
+    from metricface.components.registry import registries
+    from metricface.deploy.evaluate import evaluate_model
+    from metricface.evaluation.report.outcomes import FOLDER, write_outcomes
     from metricface.files import made_folder
-    from metricface.outcomes import FOLDER, write_outcomes
-    from metricface.registry import registries
 
     with nullcontext() if outcomes is None else made_folder(outcomes / FOLDER, "--outcomes"):
         with Screen() as screen:

@@ -19,7 +19,7 @@ def init(
     ] = None,
 ) -> None:
     """Look at your photos, say what was found, and write a recipe for them."""
-    from metricface.scaffold.first_recipe import first_recipe, write_new
+    from metricface.cli.scaffold.first_recipe import first_recipe, write_new
 
     first = first_recipe(data, task)
     write_new(out, first.text)

@@ -23,8 +23,8 @@ def list_components(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List the components that recipes can name, built-in and installed, with their packages and what is BROKEN."""
-    from metricface.provenance import survey
-    from metricface.registry import registries
+    from metricface.components.provenance import survey
+    from metricface.components.registry import registries
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"list: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")

@@ -41,7 +41,7 @@ def check(
     A package need not be installed: its modules are imported from the folder, and nothing else of it is run.
     """
     from metricface.cli.render import Screen
-    from metricface.registry import registries
+    from metricface.components.registry import registries
     from metricface.testing.components import check_all, find
 
     if len(words) > 2:

@@ -23,7 +23,7 @@ def new(
     parent: Annotated[Path, typer.Option("--dir", help="The package becomes a folder in it.")] = Path(),
 ) -> None:
     """Write a package with a component that works, to be changed into yours; never over a folder that is there."""
-    from metricface.scaffold.plugin.package import write_package
+    from metricface.cli.scaffold.plugin.package import write_package
 
     folder = write_package(kind, name, parent)
     print(f"{folder}: written. Next: pip install --no-deps --no-build-isolation -e {folder}")

@@ -24,8 +24,8 @@ from metricface.cli.options import options, plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metricface.doctor import Finding
-    from metricface.provenance import Provenance
+    from metricface.cli.doctor_checks import Finding
+    from metricface.components.provenance import Provenance
     from metricface.training.state import Evaluated, StepDone
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -175,7 +175,7 @@ def show_components(found: Sequence[Provenance]) -> None:
 
 def show_report(report: Mapping[str, Any]) -> None:
     """Print a report on stdout."""
-    from metricface.reporting.markdown import report_markdown
+    from metricface.evaluation.report.markdown import report_markdown
 
     show_markdown(report_markdown(report))
 

@@ -13,8 +13,8 @@ from metricface.errors import UsageError
 
 if TYPE_CHECKING:
     from metricface.cli.render import Screen
+    from metricface.components.registry import Registries
     from metricface.recipe.schema import Recipe
-    from metricface.registry import Registries
 
 
 def run(
@@ -42,8 +42,8 @@ def run(
 ) -> None:
     """Train and evaluate a recipe; leaves model, report and record in the run folder."""
     from metricface.cli.render import Screen, show_report
+    from metricface.components.registry import registries
     from metricface.recipe.load import load_recipe
-    from metricface.registry import registries
 
     known = registries()
     if seeds is None:
@@ -54,11 +54,11 @@ def run(
         if dry_run:
             document = _dry_run(recipes, known, screen, out=out, resume=resume, with_seeds=seeds is not None)
         elif seeds is not None:
-            from metricface.seeds import run_seeds
+            from metricface.runs.seeds import run_seeds
 
             document = run_seeds(recipes, known, screen, out=out, resume=resume, observers=(screen.observe,))
         else:
-            from metricface.run import run as run_recipe
+            from metricface.runs.run import run as run_recipe
 
             finished = run_recipe(recipes[0], known, screen, out=out, resume=resume, observers=(screen.observe,))
             document = {"folder": str(finished.folder), **finished.report}
@@ -88,8 +88,8 @@ def _dry_run(
     recipes: Sequence[Recipe], known: Registries, screen: Screen, *, out: Path | None, resume: bool, with_seeds: bool
 ) -> dict[str, Any]:
     """Check the folders and build everything; train and write nothing; return what there is."""
-    from metricface import build
-    from metricface.seeds import check_seeds
+    from metricface.build import experiment as build
+    from metricface.runs.seeds import check_seeds
 
     if with_seeds:
         for recipe, done in zip(recipes, check_seeds(recipes, known, out=out, resume=resume), strict=True):

@@ -14,7 +14,7 @@ def list_runs(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List runs, the newest last: what they are, how far they came, and their headline figures."""
-    from metricface.runs import find_runs
+    from metricface.runs.read import find_runs
 
     found = find_runs(folder)
     if as_json:
@@ -39,13 +39,13 @@ def show_run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show one run: its record, its recipe with every default, and its report."""
-    from metricface.runs import read_run
+    from metricface.runs.read import read_run
 
     run = read_run(folder)
     if as_json:
         print(json.dumps(run.contents(), indent=2))
         return
     from metricface.cli.render import show_markdown
-    from metricface.reporting.markdown import run_markdown
+    from metricface.evaluation.report.markdown import run_markdown
 
     show_markdown(run_markdown(run.contents(), run.text("recipe.toml"), run.text("report.md")))

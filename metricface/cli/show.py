@@ -24,8 +24,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
-    from metricface.provenance import Trial, describe, first_line
-    from metricface.registry import registries
+    from metricface.components.provenance import Trial, describe, first_line
+    from metricface.components.registry import registries
 
     if kind not in KINDS:
         raise UsageError(f"show: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")

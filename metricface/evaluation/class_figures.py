@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from metricface.evaluation.judging import Ints, Scores
-from metricface.metrics.calibration import probabilities
-from metricface.metrics.class_intervals import decision_intervals, ranking_intervals
-from metricface.results import Reading, Refusal, Row, Value
+from metricface.contracts.results import Reading, Refusal, Row, Value
+from metricface.evaluation.operating_points import Ints, Scores
+from metricface.functional.metrics.calibration import probabilities
+from metricface.functional.metrics.class_intervals import decision_intervals, ranking_intervals
 
 _OF_ALL_CLASSES = ("balanced_accuracy", "f1", "precision", "recall")
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from metricface.contracts import CLEAN
-from metricface.evaluation.gallery_probe import GALLERY_PROBE
-from metricface.evaluation.pairing import Columns, Table, align
-from metricface.metrics import class_counts
-from metricface.metrics.bootstrap import existing, paired_difference, resampled_sums
+from metricface.evaluation.alignment import Columns, Table, align
+from metricface.evaluation.roles import GALLERY_PROBE
+from metricface.functional.metrics import class_counts
+from metricface.functional.metrics.bootstrap import existing, paired_difference, resampled_sums
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from metricface.components.registry import Registries
 from metricface.errors import nearest
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import Component, Recipe
-from metricface.registry import Registries
 
 
 def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:

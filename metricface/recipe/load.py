@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from metricface.components.registry import Registries, registries
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, RecipeError, nearest
 from metricface.recipe.checking import FILLED_IN, checked_table
@@ -20,7 +21,6 @@ from metricface.recipe.problems import Problems
 from metricface.recipe.schema import Component, DataSection, EmbeddingSection, Recipe, RunSection, Section, TrainSection
 from metricface.recipe.signature import arguments_model, takes_distortions
 from metricface.recipe.toml_lines import key_lines
-from metricface.registry import Registries, registries
 
 _PLAIN: dict[str, type[Section]] = {"run": RunSection, "embedding": EmbeddingSection, "train": TrainSection}
 _BY_SECTION: dict[str, Kind] = {kind.section: kind for kind in KINDS.values() if kind.section}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from metricface.components.registry import Registries
 from metricface.contracts import HasImageSize
 from metricface.errors import MetricFaceError, PluginError
 from metricface.recipe.problems import Problems
 from metricface.recipe.schema import Component, DataSection
-from metricface.registry import Registries
 
 
 def with_usual_size(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metricface.components.registry import Registries
 from metricface.contracts import HasRebalancing, Rebalancing
 from metricface.errors import PluginError
 from metricface.recipe.schema import Component, Recipe
-from metricface.registry import Registries
 
 _EXAMPLE = 5
 

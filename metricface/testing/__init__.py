@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from metricface.registry import Component
+from metricface.components.registry import Component
 from metricface.testing.engine import Check, ConformanceError, Outcome, Report
 from metricface.testing.examine import examine
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from metricface.components.registry import Entry, Registries, Registry
 from metricface.contracts import KINDS
 from metricface.errors import PluginError, UsageError, nearest
-from metricface.registry import Entry, Registries, Registry
 from metricface.testing.engine import Outcome, Report
 from metricface.testing.examine import examine
 from metricface.testing.general import CONTRACT

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from metricface.contracts import CLEAN, Dataset, Item
+from metricface.data.images import limit_threads
 from metricface.errors import DataError
-from metricface.images import limit_threads
 from metricface.testing.engine import Skip, Suite, Trial, Violation, check
 from metricface.testing.randomness import draws_nothing, seeded
 from metricface.testing.refusals import must_refuse

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from metricface.components.registry import Component
 from metricface.contracts import Kind
 from metricface.errors import MetricFaceError, PluginError
-from metricface.registry import Component
 
 Status = Literal["passed", "failed", "exempt", "skipped"]
 Subject = TypeVar("Subject")

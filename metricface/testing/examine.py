@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from metricface.components.registry import Component
 from metricface.contracts import KINDS, Kind
 from metricface.errors import RecipeError, nearest
 from metricface.recipe.problems import Problems
 from metricface.recipe.signature import arguments_model, validated
-from metricface.registry import Component
 from metricface.testing.engine import Check, Outcome, Report, Skip, Suite, Trial, Violation, outcome
 from metricface.testing.general import CHECKS, CONTRACT, MADE, SCHEMA
 

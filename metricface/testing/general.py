@@ -7,8 +7,8 @@ import tomllib
 
 from pydantic import ValidationError
 
+from metricface.components.registry import broken_contract
 from metricface.recipe.signature import arguments_model, toml_example, validated
-from metricface.registry import broken_contract
 from metricface.testing.docstrings import described, has_number, missing_unit
 from metricface.testing.engine import Check, Skip, Trial, Violation, check
 

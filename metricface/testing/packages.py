@@ -11,9 +11,9 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from metricface.components.registry import Registries, Registry
 from metricface.contracts import KINDS
 from metricface.errors import PluginError, UsageError, nearest
-from metricface.registry import Registries, Registry
 
 _OURS = "metricface."
 _FILE = "pyproject.toml"

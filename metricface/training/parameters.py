@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from metricface.contracts import HasParameterGroups
-from metricface.model import backbone_stages
+from metricface.model.face_model import backbone_stages
 
 
 def parameter_groups(*parts: object) -> list[dict[str, Any]]:

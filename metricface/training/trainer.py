@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metricface.contracts.results import Result
+from metricface.data.loader import TrainLoader
 from metricface.errors import Interrupted
-from metricface.loading import TrainLoader
-from metricface.results import Result
 from metricface.training.checkpoint import save_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.state import Best, Evaluated, Observer, TrainingState

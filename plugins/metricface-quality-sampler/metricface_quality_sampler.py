@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
+from metricface.components.samplers._refusals import check_photos
 from metricface.contracts import Dataset
-from metricface.samplers.refusals import check_photos
 
 if TYPE_CHECKING:
     from metricface.contracts import Image

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metricface_quality_sampler import QualitySampler, drawn, sharpness
 
+from metricface.components.registry import Registry
 from metricface.contracts import KINDS, Item
 from metricface.errors import DataError
-from metricface.registry import Registry
 from metricface.testing import check_sampler
 
 

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from metricface.errors import DataError
 from metricface.evaluation.comparison import Difference, compare_outcomes, is_comparable
-from metricface.metrics.class_intervals import decision_intervals
+from metricface.functional.metrics.class_intervals import decision_intervals
 
 SAMPLES, SEED = 40, 3
 Table = dict[str, list[str]]

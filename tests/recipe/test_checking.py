@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from task_b_tree import RECIPE
+from support.task_b_tree import RECIPE
 
+from metricface.components.losses.pml import PmlLoss
+from metricface.components.registry import registries
 from metricface.contracts import KINDS
 from metricface.errors import RecipeError
-from metricface.losses.pml import PmlLoss
 from metricface.recipe.difference import differing_keys
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.recipe.signature import choices, parameters, toml_example
-from metricface.registry import registries
 
 KNOWN = registries()
 LOSS = """\

@@ -13,11 +13,11 @@ from annotated_types import Gt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metricface.components.registry import Registry
 from metricface.contracts import KINDS
 from metricface.errors import PluginError, RecipeError
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
-from metricface.registry import Registry
 
 
 class Part:

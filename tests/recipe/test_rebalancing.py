@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from installed import install, installing
-from task_a_tree import RECIPE, make_tree, write_recipe
+from support.installed import install, installing
+from support.task_a_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
+from metricface.build.preflight import effective_priors
 from metricface.cli.app import app
+from metricface.components.registry import Registry, registries
 from metricface.contracts import KINDS, HasRebalancing
 from metricface.errors import PluginError
-from metricface.preflight import effective_priors
 from metricface.recipe.load import load_recipe
 from metricface.recipe.rebalancing import stacks
-from metricface.registry import Registry, registries
 
 BALANCED = ("sampler.name=class-balanced",)
 SOFTMAX = RECIPE.replace('"bce"', '"cross-entropy"').replace("binary = true", "binary = false")
@@ -142,7 +142,7 @@ def test_the_prior_is_that_of_the_weight_of_all_draws(
     """Draw epochs with the sampler itself and weigh every draw as the loss does, measured by its gradient at 0."""
     import torch
 
-    from metricface import build
+    from metricface.build import experiment as build
     from metricface.contracts import LossInput
 
     known = registries()
@@ -169,7 +169,7 @@ def test_logit_adjustment_under_a_balanced_sampler_aims_at_the_prior_that_is_tol
     """At the minimum of the loss over balanced draws, a logit that knows nothing is the log-odds of that prior."""
     import torch
 
-    from metricface import build
+    from metricface.build import experiment as build
     from metricface.contracts import LossInput
 
     known, counts = registries(), [100, 500]

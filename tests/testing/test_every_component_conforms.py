@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layouts import class_tree, people_manifest
-from task_b_tree import make_tree
+from support import ROOT
+from support.layouts import class_tree, people_manifest
+from support.task_b_tree import make_tree
 
-from metricface.registry import registries
+from metricface.components.registry import registries
 from metricface.testing import check_loss
 from metricface.testing.components import check_all
 from metricface.testing.examine import examine
@@ -29,7 +30,6 @@ COMPONENTS = [
     for entry in registry.entries()
     if entry.distribution == "metricface"
 ]
-ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("backbone", "timm"): {"model": "test_resnet", "weights": "random"},  # any model, small and without a download

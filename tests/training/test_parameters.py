@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import timm
 import torch
-from fakes import StagedBackbone, TinyBackbone
+from support.fakes import StagedBackbone, TinyBackbone
 from timm.optim import param_groups_layer_decay
 from torch import nn
 
-from metricface.backbones.timm import TimmBackbone
+from metricface.components.backbones.timm import TimmBackbone
 from metricface.errors import RecipeError
-from metricface.model import FaceModel
+from metricface.model.face_model import FaceModel
 from metricface.training.parameters import backbone_groups, module_groups, parameter_groups
 from metricface.training.state import TrainingState
 

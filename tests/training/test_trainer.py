@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from fakes import SPEC, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
+from support.fakes import SPEC, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
 from torch import Tensor, nn
 
 from metricface.contracts import HeadOutput, LossInput, View
+from metricface.contracts.results import Reading, Result, Value
+from metricface.data.loader import Photos, TrainLoader
 from metricface.errors import Interrupted, TrainingError
-from metricface.loading import Photos, TrainLoader
-from metricface.model import FaceModel
-from metricface.results import Reading, Result, Value
+from metricface.model.face_model import FaceModel
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal, read_journal

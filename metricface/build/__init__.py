@@ -1,0 +1,1 @@
+"""From a recipe to objects, and from a model file to a model."""

@@ -1,0 +1,216 @@
+"""The model folder: model.safetensors and model.json, usable with no recipe and no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from metricface import __version__
+from metricface.build import experiment as build
+from metricface.contracts import KINDS, HasStoredArguments, Head, InputSpec
+from metricface.errors import ModelError
+from metricface.files import write_atomically, write_json
+from metricface.model.face_model import FaceModel
+from metricface.model.description import FORMAT, Description, Reference
+from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
+from metricface.recipe.schema import Component, EmbeddingSection
+from metricface.recipe.signature import arguments_model, validated
+from metricface.components.registry import Registries
+from metricface.contracts.results import OperatingPoint, Result
+
+_HEAD = "head.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model read from a folder.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        input_spec: mean and std of the photos it wants.
+        image_size: their side length in pixels.
+        crop: central share of each side that is kept before resizing.
+        description: model.json, checked.
+        folder: where it was read.
+        head: embeddings to logits, in evaluation mode; None where no evaluator of the recipe needed it.
+        operating_points: by evaluator, what was fitted when the model was made.
+    """
+
+    model: FaceModel
+    input_spec: InputSpec
+    image_size: int
+    crop: float
+    description: Description
+    folder: Path
+    head: Head | None = None
+    operating_points: Mapping[str, Sequence[OperatingPoint]] = field(default_factory=dict)
+
+
+def save_model(
+    folder: Path, experiment: build.Experiment, trained: dict[str, Any], results: Mapping[str, Result]
+) -> str:
+    """Write the evaluated model of an experiment; return the sha256 of its weights.
+
+    Args:
+        folder: made if missing.
+        experiment: the weights are those of its state as it stands.
+        trained: what the report says of the weights (epoch, EMA, selection), kept for the reader.
+        results: of the evaluators; their operating points are kept.
+    """
+    recipe, spec = experiment.recipe, experiment.input_spec
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = _save_weights(folder / WEIGHTS, experiment.state.evaluated_model)
+    write_json(
+        folder / "model.json",
+        {
+            "format": FORMAT,
+            "metricface": __version__,
+            "backbone": _backbone_reference(recipe.backbone, experiment.state.model.backbone),
+            "embedding": recipe.embedding and recipe.embedding.model_dump(exclude={"weights"}),
+            "transform": {
+                "crop": recipe.data.crop,
+                "image_size": recipe.data.image_size,
+                "resize": "square, aspect not kept",
+                "colour": "RGB",
+                "mean": list(spec.mean),
+                "std": list(spec.std),
+            },
+            "labels": list(experiment.train.label_names),
+            "evaluate": [_reference(part) for part in recipe.evaluators],
+            "head": _save_head(folder, experiment),
+            "operating_points": {
+                name: [point.to_json() for point in result.operating_points] for name, result in results.items()
+            },
+            "data": {**_reference(recipe.dataset), "root": str(recipe.data.root)},
+            "calibration": recipe.data.calibration,
+            "trained": trained,
+            "sha256": digest,
+        },
+    )
+    return digest
+
+
+def load_model(path: Path, registries: Registries) -> LoadedModel:
+    """Read a model folder or the model of a run folder; nothing in it can run code.
+
+    Raises:
+        ModelError: missing, damaged, of a newer format, or weights that do not belong to the description.
+        PluginError: its backbone comes from a package that is not installed.
+    """
+    found = read_model(path)
+    description = found.description
+    transform, layer = description.transform, description.layer
+    model = build.face_model(
+        registries,
+        _untrained(registries, description.backbone),
+        None if layer is None else EmbeddingSection.model_construct(**layer.model_dump()),
+        transform.image_size,
+    )
+    _fill(model, found.weights, found.path, description.backbone.name)
+    return LoadedModel(
+        model=model.eval(),
+        input_spec=InputSpec(transform.mean, transform.std, transform.image_size),
+        image_size=transform.image_size,
+        crop=transform.crop,
+        description=description,
+        folder=found.path,
+        head=_load_head(found, registries, model.embedding_dim),
+        operating_points={
+            name: [OperatingPoint.from_json(point.model_dump()) for point in stored]
+            for name, stored in description.operating_points.items()
+        },
+    )
+
+
+def stored_component(registries: Registries, kind: str, reference: Reference) -> Component:
+    """Return a component that a model file names, its arguments checked like those of a recipe.
+
+    Raises:
+        ModelError: the arguments are not what the installed version of the component takes.
+        PluginError: it is not installed.
+    """
+    name = reference.name
+    entry = registries[kind].find(name)
+    try:
+        arguments = validated(arguments_model(registries[kind].load(name), KINDS[kind]), reference.arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(
+            f"{kind} {name!r}: the model file's {'.'.join(map(str, first['loc']))} does not fit the installed "
+            f"{entry.distribution} {entry.version} ({first['msg']}); it was made with {reference.version}."
+        ) from error
+    return Component(kind, name, arguments, entry.distribution, entry.version)
+
+
+def _save_head(folder: Path, experiment: build.Experiment) -> dict[str, Any] | None:
+    """Write the head's weights if an evaluator of the recipe needs logits; return what model.json says of it."""
+    recipe, head = experiment.recipe, experiment.state.evaluated_head
+    if recipe.head is None or not any(map(build.wants_logits, experiment.evaluators.values())):
+        return None
+    labels = [item.label for item in experiment.train.items]
+    counts = [labels.count(label) for label in range(len(experiment.train.label_names))]
+    digest = _save_weights(folder / _HEAD, head) if isinstance(head, nn.Module) else None
+    return {**_reference(recipe.head), "class_counts": counts, "sha256": digest}
+
+
+def _load_head(found: ModelFolder, registries: Registries, embedding_dim: int) -> Head | None:
+    """Return the head of a model folder, None where it keeps none."""
+    reference = found.description.head
+    if reference is None:
+        return None
+    head: Head = build.component(
+        registries,
+        stored_component(registries, "head", reference),
+        embedding_dim=embedding_dim,
+        num_classes=len(found.description.labels),
+        class_counts=np.array(reference.class_counts, np.int64),
+        rank=0,
+        world_size=1,
+    )
+    if isinstance(head, nn.Module):
+        _fill(head.eval(), read_weights(found.path / _HEAD, reference.sha256), found.path, reference.name)
+    return head
+
+
+def _save_weights(path: Path, module: nn.Module) -> str:
+    """Write a module's tensors; return the sha256 of the file."""
+    weights = save({name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()})
+    write_atomically(path, lambda file: file.write(weights))
+    return hashlib.sha256(weights).hexdigest()
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], folder: Path, name: str) -> None:
+    """Put weights into a module, refusing those of another shape."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{folder}: the weights do not fit {name} ({str(error).splitlines()[0]}).") from error
+
+
+def _untrained(registries: Registries, reference: Reference) -> Component:
+    """Return the backbone to load weights into; one that takes `weights` must not fetch any first."""
+    weights = {"weights": "random"} if "weights" in reference.arguments else {}
+    untrained = reference.model_copy(update={"arguments": {**reference.arguments, **weights}})
+    return stored_component(registries, "backbone", untrained)
+
+
+def _backbone_reference(part: Component, backbone: object) -> dict[str, Any]:
+    """Return what a model file says of the backbone, in such arguments as need nothing but this machine."""
+    reference = _reference(part)
+    stored = backbone.stored_arguments() if isinstance(backbone, HasStoredArguments) else {}
+    known = {key: value for key, value in stored.items() if key in part.arguments}
+    return {**reference, "arguments": {**reference["arguments"], **known}}
+
+
+def _reference(part: Component) -> dict[str, Any]:
+    """Return what a model file says of a component."""
+    arguments = {key: value for key, value in part.table().items() if key not in ("name", "weight")}
+    return {"name": part.name, "distribution": part.distribution, "version": part.version, "arguments": arguments}

@@ -1,0 +1,77 @@
+"""What is checked of the data before any training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from metricface.contracts import Dataset
+from metricface.errors import DataError
+from metricface.recipe.rebalancing import stacks
+from metricface.recipe.schema import Recipe
+from metricface.components.registry import Registries
+
+_NAMED = 3
+_ALL_LISTED = 6
+
+
+def check_people_apart(splits: Mapping[str, Dataset]) -> None:
+    """Refuse people who stand in more than one split: the figures would be of people that the model was trained on.
+
+    Args:
+        splits: split name -> dataset, for instance {"train": ..., "val": ...}.
+
+    Raises:
+        DataError: names the splits and a few of the people.
+    """
+    seen: dict[str, str] = {}
+    for split, dataset in splits.items():
+        people = sorted({item.identity for item in dataset.items if item.identity})
+        twice = [person for person in people if person in seen]
+        if twice:
+            named = ", ".join(twice[:_NAMED]) + (f" and {len(twice) - _NAMED} more" * (len(twice) > _NAMED))
+            raise DataError(
+                f"data: {len(twice)} people are in both {seen[twice[0]]} and {split} ({named}), so {split} would not "
+                "measure people never trained on. Keep each person in one split."
+            )
+        seen.update(dict.fromkeys(people, split))
+
+
+def check_classes_left(train: Dataset) -> None:
+    """Refuse a class of which no photo is left to learn from, after the unreadable ones were left out.
+
+    Raises:
+        DataError: names the class.
+    """
+    counts = Counter(item.label for item in train.items)
+    gone = [name for label, name in enumerate(train.label_names) if not counts[label]]
+    if gone:
+        raise DataError(
+            f"data: no photo of {gone[0]!r} in train can be read, so it cannot be learnt. Mend or replace its photos."
+        )
+
+
+def effective_priors(recipe: Recipe, known: Registries, train: Dataset) -> list[str]:
+    """Return a line for every two corrections for imbalance that stack: the prior of the classes that is left.
+
+    Args:
+        recipe, known: see `rebalancing.stacks`.
+        train: the photos that are trained on.
+    """
+    counter = Counter(item.label for item in train.items)
+    counts = [counter[label] for label in range(len(train.label_names))]
+    labels = list(range(len(counts)))
+    if len(counts) > _ALL_LISTED:
+        labels = [counts.index(min(counts)), counts.index(max(counts))]
+    lines = []
+    for stack in stacks(recipe, known):
+        prior = stack.prior(counts)
+        shares = ", ".join(
+            f"{train.label_names[label]} {prior[label]:.1%} (of the photos {counts[label] / len(train):.1%})"
+            for label in labels
+        )
+        lines.append(
+            f"effective prior of loss {stack.loss} ({stack.weighed.setting}) with sampler {stack.sampler} "
+            f"({stack.drawn.setting}): {shares}"
+        )
+    return lines

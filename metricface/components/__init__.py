@@ -1,0 +1,1 @@
+"""The interchangeable parts, and the registry that finds them."""

@@ -1,0 +1,167 @@
+"""Any model of timm, without its classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import timm.models
+from annotated_types import Ge, Gt, Le
+from torch import Tensor, nn
+
+from metricface.components.backbones._architecture import Architecture, create_network, find_architecture
+from metricface.contracts import InputSpec
+from metricface.errors import ModelError, RecipeError, nearest
+from metricface.model.hub import OutOfReach
+from metricface.model.pretrained import NETWORK, find_pretrained, given_weights, load_weights, read_weights
+
+_WORDS = ("imagenet", "imagenet-if-available", "random")
+
+Level = Annotated[float, Ge(0), Le(1)]
+Spread = Annotated[float, Gt(0), Le(1)]
+
+
+class TimmBackbone(nn.Module):
+    """A timm model that gives its pooled features: ResNet, ViT, ConvNeXt, MobileNet, ...
+
+    Transformers made for one size of photo take others where timm can interpolate their position embeddings; the side
+    length must then be a multiple of the patch size.
+
+    Args:
+        model: timm's name, with or without the tag of the weights: "resnet18" or "resnet18.a1_in1k"; or
+            "hf_hub:owner/name" (at will with "@revision"), a model on the hub whose config.json timm wrote. That needs
+            the network once, then the cache.
+        weights: "imagenet" (what timm or the hub has for the name, nearly always from ImageNet; refused when it cannot
+            be had), "imagenet-if-available" (otherwise random, with a notice), "random"; or a path: a .safetensors or
+            .pth file with this model's weights in timm's own names, with or without classifier, or a run folder or
+            model folder of your own, whose backbone is then trained further.
+        mean: of red, green and blue, in 0 to 1, that photos are normalised with; the model's own when absent.
+        std: standard deviation of the three, in 0 to 1 too; the model's own when absent.
+        arguments: further ones that timm gives the model, for instance {drop_path_rate = 0.1}.
+
+    Attributes:
+        feature_dim: F, features of a photo.
+        input_spec: mean, std, and side length of the photos that timm trained the model on.
+        trained_from: where the weights come from: "repository@revision/file", an address, a path, or "random".
+        notices: the same as a line for the user, with the model of your own that is trained further, or the
+            reason if it is not what was asked for.
+
+    Raises:
+        RecipeError: there is no such model, it does not take `arguments`, or `weights` is neither a word nor a path.
+        ModelError: the weights or the hub's model cannot be had or read, or the weights belong to another model.
+    """
+
+    feature_dim: int
+    input_spec: InputSpec
+
+    def __init__(
+        self,
+        *,
+        model: str = "resnet18",
+        weights: str = "imagenet-if-available",
+        mean: tuple[Level, Level, Level] | None = None,
+        std: tuple[Spread, Spread, Spread] | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        _check_weights(weights)
+        self._architecture, self._arguments = find_architecture(model), arguments or {}
+        network, self.trained_from, reason = _build(self._architecture, weights, self._arguments)
+        self.model: nn.Module = network
+        self.feature_dim = network.head_hidden_size
+        config = self._architecture.config
+        own_mean, own_std = (cast("tuple[float, float, float]", tuple(config[key])) for key in ("mean", "std"))
+        self.input_spec = InputSpec(mean or own_mean, std or own_std, config["input_size"][-1])
+        self.notices: tuple[str, ...] = (f"weights: {self.trained_from}" + (f" ({reason})" if reason else ""),)
+
+    @staticmethod
+    def usual_image_size(arguments: Mapping[str, Any]) -> int | None:
+        """Return the side length that the model was trained on, None where a subclass names no model."""
+        if "model" not in arguments:
+            return None
+        size: int = find_architecture(arguments["model"]).config["input_size"][-1]
+        return size
+
+    def stored_arguments(self) -> dict[str, Any]:
+        """Return what a model on the hub is in timm's own words, so that its model file needs no hub."""
+        if not self._architecture.hub_id:
+            return {}
+        return {
+            "model": self._architecture.name,
+            "weights": self.trained_from,
+            "mean": list(self.input_spec.mean),
+            "std": list(self.input_spec.std),
+            "arguments": {**self._architecture.arguments, **self._arguments},
+        }
+
+    def parameter_stages(self) -> tuple[tuple[str, ...], ...]:
+        """Return the parameters stage by stage: timm's coarse groups, or nothing where it has none for the model."""
+        if not hasattr(self.model, "group_matcher"):
+            return ()
+        try:
+            matcher = cast(Any, self.model).group_matcher(coarse=True)
+        except AssertionError:  # how timm says that it has fine groups only
+            return ()
+        if isinstance(matcher, dict):
+            # timm makes what no pattern matches (a last norm, say) a stage of its own; with its ordinal for "as the
+            # group before" it joins the last stage.
+            matcher = {**matcher, "rest": [("", (99999,))]}
+        groups = timm.models.group_parameters(self.model, matcher)
+        return tuple(tuple(NETWORK + name for name in names) for names in groups.values())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> features (B, F).
+
+        Raises:
+            RecipeError: the model takes no photos of this size.
+        """
+        try:
+            features: Tensor = self.model(images)
+        except AssertionError as error:  # how timm refuses a size
+            raise RecipeError(
+                f"data.image_size: this backbone takes no photos of {images.shape[-1]} pixels ({error}). "
+                f"It was made for {self.input_spec.image_size}."
+            ) from error
+        return features
+
+
+def _check_weights(weights: str) -> None:
+    """Refuse what is neither a word nor there, before anything is built."""
+    if weights not in _WORDS and not Path(weights).expanduser().exists():
+        raise RecipeError(
+            f'backbone.weights: no such path, and no word for one (got "{weights}").{nearest(weights, _WORDS)} '
+            'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file, '
+            "or of a run folder."
+        )
+
+
+def _build(architecture: Architecture, weights: str, arguments: Mapping[str, Any]) -> tuple[Any, str, str]:
+    """Return the network, where its weights come from, and a remark on them."""
+    config = architecture.config
+    if weights not in _WORDS:
+        network, path = create_network(architecture, arguments), Path(weights).expanduser()
+        given, model = given_weights(path)
+        load_weights(network, config, given, path)
+        return network, weights, f"fine-tuned from {model}" if model else ""
+    if weights == "random":
+        return create_network(architecture, arguments), "random", ""
+    try:
+        found = find_pretrained(config)
+    except OutOfReach as reason:
+        if weights == "imagenet-if-available":
+            return create_network(architecture, arguments), "random", str(reason)
+        hub, url = config.get("hf_hub_id"), config.get("url")
+        page = f"https://huggingface.co/{hub.partition('@')[0]}" if hub else url
+        fetch = f"Get the file from {page} and set backbone.weights to its path, or take" if page else "Take"
+        raise ModelError(f'backbone.weights: {reason}. {fetch} "imagenet-if-available" or "random".') from reason
+    given = read_weights(found.path)
+    if architecture.hub_id:  # anybody's file: what does not fit is refused, where timm would leave it out
+        network = create_network(architecture, arguments)
+        load_weights(network, config, given, found.path)
+        return network, found.source, ""
+    # timm's own way in, since some published files need its renaming of keys.
+    overlay = {"state_dict": given}
+    network = create_network(architecture, arguments, pretrained=True, pretrained_cfg_overlay=overlay)
+    del network.pretrained_cfg["state_dict"]  # timm would keep a second copy of the weights
+    return network, found.source, ""

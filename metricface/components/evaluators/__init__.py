@@ -1,0 +1,1 @@
+"""Evaluators that come with MetricFace, one per file."""

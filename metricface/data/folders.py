@@ -1,0 +1,93 @@
+"""Reading folders of photos, with a count of everything that is left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from metricface.data.images import is_image
+from metricface.errors import DataError
+
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_LISTED = 5
+
+NO_PHOTOS = "{} files are no photos (by their suffix, or links that lead nowhere) and are left out"
+
+
+def check_root(root: Path) -> None:
+    """Refuse a root that is no folder.
+
+    Raises:
+        DataError: names it and the way out.
+    """
+    if not root.is_dir():
+        what = "not a folder" if root.exists() else "no such folder"
+        raise DataError(f"{root}: {what}. Run `metricface data demo` for the demo faces, or set data.root.")
+
+
+def split_folder(root: Path, split: str, layout: str) -> Path:
+    """Return the folder of the split, `root` itself when `split` is "".
+
+    Args:
+        root: the folder that holds the splits.
+        split: name of the split.
+        layout: what the folders should look like, as a sentence for the message.
+
+    Raises:
+        DataError: the root or the split is missing; says which folders are there instead.
+    """
+    check_root(root)
+    folder = root / split
+    if not folder.is_dir():
+        there = [entry.name for entry in visible(root) if entry.is_dir()]
+        raise DataError(f"{root}: no split {split!r} (folders there: {shortened(there)}). {layout}")
+    return folder
+
+
+def why_empty(folder: Path, entries: Sequence[os.DirEntry[str]], per: str, layout: str) -> str:
+    """Return why there is no photo in any folder of a split; `per` is "person" or "class"."""
+    if any(is_image(Path(entry.name)) for entry in entries):
+        return f"{folder}: photos lie in the split itself, not in one folder per {per}. {layout}"
+    if any(entry.is_dir() for entry in entries):
+        return f"{folder}: none of the {sum(entry.is_dir() for entry in entries)} folders holds a photo. {layout}"
+    return f"{folder}: the split is empty. {layout}"
+
+
+def photos(folder: Path, counts: Counter[str], known_folders: Collection[str] = ()) -> Iterator[Path]:
+    """Yield a folder's photos by name; count other files as "file" and other folders, less known ones, as "folder"."""
+    for entry in visible(folder):
+        path = Path(entry.path)
+        if entry.is_dir():
+            counts["folder"] += entry.name not in known_folders
+        elif is_image(path) and entry.is_file():
+            yield path
+        else:
+            counts["file"] += 1
+
+
+def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield a folder's entries by name, without hidden and system files.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from error
+    for entry in entries:
+        if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
+            yield entry
+
+
+def remarks(where: Path, texts: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a notice for everything counted: `texts` is key -> sentence with {} for the number."""
+    return tuple(f"{where}: {text.format(counts[key])}" for key, text in texts.items() if counts[key])
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first few names as a phrase, "none" for none."""
+    more = len(names) - _LISTED
+    return (", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")) or "none"

@@ -1,0 +1,1 @@
+"""Making trees of photos to train and evaluate on."""

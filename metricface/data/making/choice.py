@@ -1,0 +1,136 @@
+"""Which photos of which people go into which split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from metricface.data.images import is_image
+from metricface.data.tables import Row, read_table
+from metricface.errors import DataError, UsageError
+
+_VAL_SHARE = 0.2
+_COLUMNS = ("split", "person", "photo")
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A clean photo and its place in the tree: `path` is copied to <tree>/<split>/<person>/<name>."""
+
+    path: Path
+    split: str
+    person: str
+    name: str
+
+
+def choose(
+    source: Path,
+    *,
+    train_people: int | None = None,
+    val_people: int | None = None,
+    min_per_person: int = 2,
+    limit_per_person: int | None = None,
+    seed: int = 0,
+) -> list[Photo]:
+    """Draw the people of train and val, disjoint, from source/<person>/<photo>.
+
+    Args:
+        source: a folder per person; sub-folders of those are not looked at.
+        train_people: how many to train on; all that are left when None.
+        val_people: how many to evaluate on; a fifth, and at least one, when None.
+        min_per_person: people with fewer photos are left out.
+        limit_per_person: the first so many photos of each person, by name; all when None.
+        seed: of the draw.
+
+    Raises:
+        DataError: no such folder, or too few people; says how many there are.
+        UsageError: a number is below 1.
+    """
+    numbers = {
+        "train-people": train_people,
+        "val-people": val_people,
+        "min-per-person": min_per_person,
+        "limit-per-person": limit_per_person,
+    }
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise UsageError(f"--{name}: must be at least 1 (got {number}).")
+    everybody = _people(source)
+    people = [person for person, photos in everybody.items() if len(photos) >= min_per_person]
+    train, val = _numbers(len(people), train_people, val_people)
+    if train + val > len(people):
+        raise DataError(
+            f"{source}: {len(people)} of {len(everybody)} people have {min_per_person} photos or more, too few for "
+            f"{train} to train on and {val} to evaluate on. Ask for fewer, or lower --min-per-person."
+        )
+    drawn = [people[number] for number in np.random.default_rng(seed).permutation(len(people))]
+    splits = {"val": drawn[:val], "train": drawn[val : val + train]}
+    return [
+        Photo(path, split, person, path.name)
+        for split in ("train", "val")
+        for person in sorted(splits[split])
+        for path in everybody[person][:limit_per_person]
+    ]
+
+
+def _numbers(people: int, train: int | None, val: int | None) -> tuple[int, int]:
+    """Fill in how many people of so many to train and to evaluate on, at least one each."""
+    if val is None:
+        val = max(1, min(round(_VAL_SHARE * people), people - (train or 1)))
+    return max(1, people - val) if train is None else train, val
+
+
+def read_choice(source: Path, table: Path) -> list[Photo]:
+    """Read the choice from a CSV file with the columns split, person, photo (a file name).
+
+    Raises:
+        DataError: names file and line of what is missing on disk, listed twice, leads out of its folder, or puts a
+            person into two splits.
+    """
+    return _checked(source, table, read_table(table, _COLUMNS, "The columns are split, person, photo.").rows)
+
+
+def _checked(source: Path, table: Path, rows: Sequence[Row]) -> list[Photo]:
+    """Turn the rows of a table into photos, refusing the first that will not do."""
+    split_of: dict[str, str] = {}
+    line_of: dict[tuple[str, str], int] = {}
+    photos: list[Photo] = []
+    for row in rows:
+        line = row.line
+        split, person, name = (row.values[column] for column in _COLUMNS)
+        for column, value in zip(_COLUMNS, (split, person, name), strict=True):
+            if not _is_plain_name(value):
+                raise DataError(f"{table}:{line}: {column} must be a plain name (got {value!r}).")
+        if split_of.setdefault(person, split) != split:
+            raise DataError(f"{table}:{line}: {person} is in {split_of[person]} already and cannot be in {split} too.")
+        first = line_of.setdefault((person, Path(name).stem), line)
+        if first != line:
+            raise DataError(f"{table}:{line}: {person} has a photo {Path(name).stem!r} already, in line {first}.")
+        path = source / person / name
+        if not (is_image(path) and path.is_file()):
+            what = "person" if not path.parent.is_dir() else "photo"
+            raise DataError(f"{table}:{line}: no such {what} (looked for {path}).")
+        photos.append(Photo(path, split, person, name))
+    return photos
+
+
+def _is_plain_name(name: str) -> bool:
+    """Whether a name from a table stays in its folder and is neither hidden nor empty."""
+    return bool(name) and not name.startswith(".") and not set(name) & set("/\\:\0")
+
+
+def _people(source: Path) -> Mapping[str, Sequence[Path]]:
+    """Return every person's photos by name; of photos that differ in the suffix alone, the first."""
+    if not source.is_dir():
+        raise DataError(f"{source}: {'not a folder' if source.exists() else 'no such folder'}. It holds the people.")
+    people: dict[str, Sequence[Path]] = {}
+    for person in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        by_stem: dict[str, Path] = {}
+        for path in sorted(person.iterdir()):
+            if is_image(path) and path.is_file() and not path.name.startswith("."):
+                by_stem.setdefault(path.stem, path)
+        people[person.name] = list(by_stem.values())
+    return people

@@ -1,0 +1,62 @@
+"""A Task B tree from clean photos of people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from metricface.contracts import Distortion
+from metricface.data.making.choice import choose, read_choice
+from metricface.data.making.tree import Progress, Tree, write_tree
+from metricface.errors import DataError, UsageError
+
+
+def distort(
+    source: Path,
+    destination: Path,
+    distortions: Mapping[str, Distortion],
+    *,
+    train_people: int | None = None,
+    val_people: int | None = None,
+    min_per_person: int = 2,
+    limit_per_person: int | None = None,
+    seed: int = 0,
+    split: Path | None = None,
+    progress: Progress | None = None,
+) -> Tree:
+    """Build destination/{train,val}/<person>/ of clean photos and one distorted version of each per distortion.
+
+    Args:
+        source: clean photos, source/<person>/<photo>.
+        destination: a new folder, or one that an earlier call with the same arguments made or left unfinished.
+        distortions: by name.
+        train_people, val_people, min_per_person, limit_per_person: see `choice.choose`.
+        seed: of the draw of people and of every distortion, 0 or more.
+        split: a CSV file that says who and what goes where instead; see `choice.read_choice`.
+        progress: called with (photos done, photos in all).
+
+    Raises:
+        UsageError: a number is out of its range, or stands beside `split`.
+        DataError: see `choice.choose`, `choice.read_choice` and `tree.write_tree`; or one folder lies in the other.
+    """
+    clean, made = source.resolve(), destination.resolve()
+    if clean.is_relative_to(made) or made.is_relative_to(clean):
+        raise DataError(f"{destination}: SRC and DST lie in each other (SRC is {source}). Name a DST outside of SRC.")
+    if seed < 0:
+        raise UsageError(f"--seed: must be at least 0 (got {seed}).")
+    if split is None:
+        photos = choose(
+            source,
+            train_people=train_people,
+            val_people=val_people,
+            min_per_person=min_per_person,
+            limit_per_person=limit_per_person,
+            seed=seed,
+        )
+    elif (train_people, val_people, limit_per_person) == (None, None, None):
+        photos = read_choice(source, split)
+    else:
+        raise UsageError(
+            f"--split: {split} says who and what is used. Omit --train-people, --val-people and --limit-per-person."
+        )
+    return write_tree(destination, photos, distortions, seed=seed, progress=progress)

@@ -1,0 +1,193 @@
+"""Labelling a folder of photos with a trained classifier: `metricface classify`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from metricface.build import experiment as build
+from metricface.build.model_file import load_model
+from metricface.components.registry import Registries
+from metricface.contracts import Head
+from metricface.data.images import central_crop, is_image, limit_threads, read_image, resize
+from metricface.data.loader import Collate, Progress, Sample
+from metricface.errors import DataError, ModelError
+from metricface.files import write_atomically
+from metricface.functional.metrics.calibration import class_logits, probabilities
+from metricface.functional.metrics.decisions import decide
+from metricface.machine import choose_device, usable_cores
+
+if TYPE_CHECKING:
+    from metricface.contracts import Image
+
+COLUMNS = ("path", "label", "probability", "status")
+OK = "ok"
+_HALF = 0.5
+_PLACES = 6  # of a probability
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One photo's row.
+
+    Args:
+        path: the file.
+        label: the class it is taken for, "" when it cannot be judged.
+        probability: of that class, after temperature scaling, or None. With two classes and another threshold than
+            0.5 it may lie below 0.5.
+        status: "ok", or why it cannot be judged.
+    """
+
+    path: str
+    label: str = ""
+    probability: float | None = None
+    status: str = OK
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a folder holds: its photos in order, and how many other files were ignored."""
+
+    photos: Sequence[Path]
+    ignored: int
+
+
+class Classifier:
+    """A model file's classifier: everything that it needs comes from the file.
+
+    Args:
+        path: a model folder or a run folder.
+        registries: kind -> registry.
+        device: as `train.device`.
+
+    `notices` are remarks for the user.
+
+    Raises:
+        ModelError: no usable model, or one that keeps no classifier.
+    """
+
+    def __init__(self, path: Path, registries: Registries, *, device: str = "auto") -> None:
+        loaded = load_model(path, registries)
+        points = loaded.operating_points.get("classification", ())
+        if loaded.head is None:
+            raise ModelError(
+                f"{loaded.folder}: this model keeps no classifier, only embeddings. Add [[evaluate]] with "
+                'name = "classification" to its recipe and run that again.'
+            )
+        limit_threads()
+        self.labels = loaded.description.labels
+        self.threshold = points[0].threshold if points else _HALF
+        self.temperature = points[0].values.get("temperature", 1.0) if points else 1.0
+        self.notices: tuple[str, ...] = ()
+        if not points:
+            self.notices = (f"{loaded.folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
+        self._device = choose_device(device)
+        self._model: nn.Module = build.laid_out(loaded.model, self._device)
+        self._head: Head = build.on(self._device, loaded.head)
+        self._crop, self._image_size = loaded.crop, loaded.image_size
+        self._collate = Collate(loaded.input_spec)
+
+    def label(
+        self, photos: Sequence[Path], batch_size: int = 64, progress: Progress | None = None
+    ) -> Iterator[Labelled]:
+        """Yield one row per photo, in order; no more than one batch of photos is in memory.
+
+        Args:
+            photos: files; one that cannot be read becomes a row that says why.
+            batch_size: photos at once.
+            progress: called with (photos done, photos in all).
+        """
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for start in range(0, len(photos), batch_size):
+                paths = photos[start : start + batch_size]
+                yield from self._batch(paths, list(pool.map(self._read, paths)))
+                if progress is not None:
+                    progress(start + len(paths), len(photos))
+
+    def _read(self, path: Path) -> Image | str:
+        """Return the photo at the model's size, or why it cannot be read."""
+        try:
+            return resize(central_crop(read_image(path), self._crop), self._image_size)
+        except DataError as error:
+            return str(error).removeprefix(f"{path}: ")
+
+    def _batch(self, paths: Sequence[Path], read: Sequence[Image | str]) -> Iterator[Labelled]:
+        images = [image for image in read if not isinstance(image, str)]
+        logits = iter(self._logits(images) if images else ())
+        for path, image in zip(paths, read, strict=True):
+            yield Labelled(str(path), status=image) if isinstance(image, str) else self._row(path, next(logits))
+
+    def _logits(self, images: Sequence[Image]) -> npt.NDArray[np.float64]:
+        """Return logits (B, C), one per class."""
+        batch = self._collate([Sample(image, 0, 0, 0) for image in images])
+        with torch.inference_mode():
+            found = self._head(self._model(batch.to(self._device).images).float()).logits
+        return class_logits(found.float().cpu().numpy(), len(self.labels))
+
+    def _row(self, path: Path, logits: npt.NDArray[np.float64]) -> Labelled:
+        if not np.isfinite(logits).all():
+            return Labelled(str(path), status="the model gives no finite number for it")
+        of_class = probabilities(logits[None], self.temperature)
+        number = int(decide(of_class, self.threshold)[0])
+        return Labelled(str(path), self.labels[number], round(float(of_class[0, number]), _PLACES))
+
+
+def find_photos(folder: Path) -> Found:
+    """Return all photos in a folder and the folders in it, sorted; hidden files and other suffixes are ignored.
+
+    Raises:
+        DataError: no such folder, one that cannot be read, or no photo in it.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}. Name a folder of photos."
+        )
+    photos: list[Path] = []
+    ignored = 0
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        found = [path for name in names if not name.startswith(".") and is_image(path := Path(root, name))]
+        ignored += len(names) - len(found)
+        photos += found
+    if not photos:
+        raise DataError(
+            f"{folder}: no photo in it ({ignored} other files). Name a folder of JPEG, PNG or other photos."
+        )
+    return Found(sorted(photos), ignored)
+
+
+def write_csv(path: Path, rows: Iterable[Labelled]) -> None:
+    """Write rows as they come; `path` appears once all are there."""
+    write_atomically(path, lambda file: _write_rows(file, rows))
+
+
+def _write_rows(file: IO[bytes], rows: Iterable[Labelled]) -> None:
+    # A file name need not be UTF-8, and must not end the work after all of it is done.
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        probability = "" if row.probability is None else f"{row.probability:.{_PLACES}f}"
+        writer.writerow((row.path, row.label, probability, row.status))
+    text.flush()
+    text.detach()
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Check its permissions.") from error

@@ -1,0 +1,128 @@
+"""Evaluating a model file on a folder: `metricface eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metricface.build import experiment as build
+from metricface.build.model_file import LoadedModel, load_model, stored_component
+from metricface.components.registry import Registries
+from metricface.contracts import Dataset, Evaluator
+from metricface.contracts.results import Result
+from metricface.data.gallery_and_probes import GalleryAndProbes
+from metricface.data.loader import Photos
+from metricface.errors import ModelError
+from metricface.evaluation.subject import ModelSubject
+from metricface.machine import choose_device, worker_count
+from metricface.model.description import Description, Reference
+from metricface.recipe.schema import Component
+
+IDENTIFICATION = "identification"
+
+_CACHE = 2 * 2**30
+_PLAIN = Reference(name=IDENTIFICATION, arguments={})  # for a model without one
+
+
+def evaluate_model(
+    path: Path,
+    data: Path | None,
+    registries: Registries,
+    console: build.Console,
+    *,
+    gallery_and_probes: tuple[Path, Path] | None = None,
+    device: str = "auto",
+) -> tuple[dict[str, Result], dict[str, Any]]:
+    """Return the results of a model's own evaluators, and what was evaluated on.
+
+    The model's own thresholds are used, except on the very photos that they were fitted on: there they are
+    cross-fitted, as in the run's report.
+
+    Args:
+        path: a model folder or a run folder.
+        data: a data root (its val split is used), a split folder, or None for the root that it was trained on.
+        registries: kind -> registry.
+        console: told of notices and progress.
+        gallery_and_probes: two folders of people's folders to identify with instead of `data`, whatever evaluators
+            the model has.
+        device: as `train.device`.
+
+    Raises:
+        ModelError: no usable model, or one without evaluators. DataError: the data is missing or unfit.
+    """
+    loaded = load_model(path, registries)
+    description = loaded.description
+    if gallery_and_probes is None:
+        asked = _stored_data(description, data, registries)
+    else:
+        asked = _gallery_and_probes(description, *gallery_and_probes, registries)
+    evaluators = _evaluators(loaded, asked.evaluators, registries)
+    for evaluator in evaluators.values():
+        evaluator.check(asked.dataset)
+    photos = Photos(asked.dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
+    for notice in photos.notices:
+        console.say(notice)
+    chosen = choose_device(device)
+    subject = ModelSubject(
+        build.laid_out(loaded.model, chosen),
+        photos,
+        loaded.input_spec,
+        head=build.on(chosen, loaded.head),
+        operating_points={} if asked.fitted_here else loaded.operating_points,
+        device=chosen,
+        workers=worker_count("auto", chosen),
+        progress=console.progress("evaluating"),
+    )
+    results = {name: evaluator(subject) for name, evaluator in evaluators.items()}
+    return results, {**asked.named, **build.describe_photos(photos)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What to evaluate on, and with which evaluators of a model file.
+
+    `named` is what a report says of the data; `fitted_here` whether the model's thresholds were fitted on it.
+    """
+
+    dataset: Dataset
+    evaluators: Sequence[Reference]
+    named: Mapping[str, str]
+    fitted_here: bool
+
+
+def _stored_data(description: Description, data: Path | None, registries: Registries) -> _Asked:
+    """Return the dataset that a model file names, on its own root or another, with the model's own evaluators."""
+    own = Path(description.data.root)
+    root = own if data is None else data
+    split = "val" if (root / "val").is_dir() or data is None else ""
+    stored = stored_component(registries, "dataset", description.data)
+    dataset = build.component(registries, stored, root=root, split=split)
+    fitted_here = description.calibration is None and (root / split).resolve() == (own / "val").resolve()
+    return _Asked(dataset, description.evaluate, {"root": str(root), "split": split or root.name}, fitted_here)
+
+
+def _gallery_and_probes(description: Description, gallery: Path, probes: Path, registries: Registries) -> _Asked:
+    """Return two folders of people's folders as one dataset, to be identified as the model's recipe says or plainly."""
+    folders = Component("dataset", "identity-folder")
+    parts = [build.component(registries, folders, root=root, split="") for root in (gallery, probes)]
+    named = {"root": f"gallery {gallery}, probes {probes}", "split": f"gallery {gallery.name}, probes {probes.name}"}
+    evaluators = [part for part in description.evaluate if part.name == IDENTIFICATION] or [_PLAIN]
+    return _Asked(GalleryAndProbes(*parts), evaluators, named, fitted_here=False)
+
+
+def _evaluators(loaded: LoadedModel, references: Sequence[Reference], registries: Registries) -> dict[str, Evaluator]:
+    """Return the evaluators by name, or refuse a model that has none or lacks what one needs."""
+    if not references:
+        raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
+    found: dict[str, Evaluator] = {}
+    for reference in references:
+        name = reference.name
+        stored = stored_component(registries, "evaluator", reference)
+        found[name] = build.component(registries, stored, class_names=loaded.description.labels)
+        if build.wants_logits(found[name]) and loaded.head is None:
+            raise ModelError(
+                f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."
+            )
+    return found

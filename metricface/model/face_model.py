@@ -1,0 +1,142 @@
+"""The model: a backbone and, where the recipe asks for one, an embedding layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from metricface.contracts import Backbone, HasParameterStages, InputSpec
+from metricface.errors import PluginError, RecipeError
+from metricface.model.whitening import Whitening
+
+_NAMED = 3
+
+
+class FaceModel(nn.Module):
+    """Images to embeddings. One module, so that EMA and DDP wrap one thing.
+
+    Args:
+        backbone: (B, 3, H, W) -> features (B, F), with `feature_dim` and `input_spec`.
+        embedding_dim: D of the embedding layer (linear without bias, then batch normalisation: the "E" option of
+            ArcFace without dropout); None leaves the features as they are, and D = F.
+        projection: the embedding layer serves training alone: heads and losses see it, and evaluation sees the features
+            before it, standardised by a batch normalisation without scale and shift. They keep more of what tells
+            people apart whom training never saw; the embeddings then have F numbers.
+        whitening: of a projection's standardised features, 0 for none; see Whitening.
+        mirror: in evaluation mode, a photo's mirror image is embedded too. A face and its mirror image are the same
+            person; training sees both through a flip.
+        zoom: in evaluation mode, the central `zoom` share of each side, enlarged, is embedded too; 1 for no such view.
+            Of all these views, 2 or 4, the embedding is the mean, at as many times the time.
+
+    Source:
+        arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out. The projection
+        is that of SimCLR, arXiv 2002.05709 section 4.2, there with a hidden layer. The authors'
+        code adds the mirror image's embedding likewise (eval/verification.py); the mean keeps the norm.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        embedding_dim: int | None = None,
+        *,
+        projection: bool = False,
+        whitening: float = 0.0,
+        mirror: bool = False,
+        zoom: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.backbone = cast(nn.Module, backbone)
+        self.input_spec: InputSpec = backbone.input_spec
+        self.embedding_dim = embedding_dim or backbone.feature_dim
+        self.projection, self.mirror, self.zoom = projection, mirror, zoom
+        self.neck: nn.Module = nn.BatchNorm1d(backbone.feature_dim, affine=False) if projection else nn.Identity()
+        self.whitening: nn.Module = Whitening(backbone.feature_dim, whitening) if whitening else nn.Identity()
+        self.embedding: nn.Module = nn.Identity()
+        if embedding_dim is not None:
+            self.embedding = nn.Sequential(
+                nn.Linear(backbone.feature_dim, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim)
+            )
+        self._frozen: tuple[str, ...] = ()
+
+    def freeze(self, stages: int) -> None:
+        """Take the backbone's first stages out of training, for good.
+
+        Their parameters get no gradient, and they stay in evaluation mode whatever `train()` is told: batch
+        normalisation keeps its statistics there, dropout and stochastic depth do nothing.
+
+        Args:
+            stages: how many; the stem is the first. See HasParameterStages.
+
+        Raises:
+            RecipeError: the backbone names no stages, or fewer.
+        """
+        if stages == 0:
+            return
+        found = backbone_stages(self.backbone, "train.frozen_stages")
+        if stages > len(found):
+            raise RecipeError(
+                f"train.frozen_stages: the backbone has {len(found)} stages (got {stages}). "
+                f"Take 0 to {len(found)}; with {len(found)} all of it is frozen."
+            )
+        names = {name for stage in found[:stages] for name in stage}
+        for name in names:
+            self.backbone.get_parameter(name).requires_grad_(False)
+        self._frozen = tuple(
+            place
+            for place, module in self.backbone.named_modules()
+            if (own := {name for name, _ in module.named_parameters(prefix=place)}) and own <= names
+        )
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode of all but the frozen stages, which stay in evaluation mode."""
+        super().train(mode)
+        for place in self._frozen:
+            self.backbone.get_submodule(place).eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) float32, normalised with `input_spec` -> embeddings (B, D), not normalised."""
+        views = [images] if self.training else self._views(images)
+        embeddings: Tensor = torch.stack([self._embed(view) for view in views]).mean(dim=0)
+        return embeddings
+
+    def _embed(self, images: Tensor) -> Tensor:
+        features: Tensor = self.whitening(self.neck(self.backbone(images)))
+        return self.embedding(features) if self.training or not self.projection else features
+
+    def _views(self, images: Tensor) -> list[Tensor]:
+        """Return the photos as they are embedded in evaluation mode, each (B, 3, H, W)."""
+        views = [images]
+        if self.zoom < 1:
+            height, width = images.shape[-2:]
+            rows, columns = max(1, round(self.zoom * height)), max(1, round(self.zoom * width))
+            top, left = (height - rows) // 2, (width - columns) // 2
+            middle = images[..., top : top + rows, left : left + columns]
+            views.append(nn.functional.interpolate(middle, size=(height, width), mode="bilinear"))
+        return views + [view.flip(-1) for view in views] if self.mirror else views
+
+
+def backbone_stages(backbone: nn.Module, key: str) -> Sequence[Sequence[str]]:
+    """Return the names of the backbone's parameters, stage by stage, for the recipe's `key` that needs them.
+
+    Raises:
+        RecipeError: the backbone names no stages. PluginError: it names parameters that it does not have.
+    """
+    stages = backbone.parameter_stages() if isinstance(backbone, HasParameterStages) else ()
+    if not stages:
+        raise RecipeError(
+            f"{key}: this backbone does not say what its stages are. Take {key} out, use another backbone, "
+            "or give this one a parameter_stages() (see metricface/contracts/data.py)."
+        )
+    own = {name for name, _ in backbone.named_parameters()}
+    unknown = [name for stage in stages for name in stage if name not in own]
+    if unknown:
+        raise PluginError(
+            f"{type(backbone).__name__}.parameter_stages: no parameters of the backbone: "
+            f"{', '.join(unknown[:_NAMED])}{', ...' * (len(unknown) > _NAMED)}. Give the names of named_parameters()."
+        )
+    return stages

@@ -1,0 +1,105 @@
+"""What a model folder holds, read and checked without making any component: model.json and its tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from metricface.errors import ModelError
+from metricface.model.description import Description, not_readable, read_description
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model folder that was read whole.
+
+    Args:
+        path: the folder itself.
+        description: model.json, checked.
+        weights: name -> tensor, the state of a FaceModel.
+    """
+
+    path: Path
+    description: Description
+    weights: dict[str, Tensor]
+
+    @property
+    def source(self) -> str:
+        """Which weights these are, for the record: the beginning of their sha256, and what they were trained from."""
+        return f"model {self.description.sha256[:12]} of backbone {self.description.backbone.name}"
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors of one part of the FaceModel, "backbone" or "embedding", by their names in it."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder for MODEL on a command line: a model folder or a run folder.
+
+    Raises:
+        ModelError: there is no model at `path`.
+    """
+    for folder in (path, path / "model"):
+        if (folder / "model.json").is_file():
+            return folder
+    if (path / "recipe.toml").is_file():
+        raise ModelError(
+            f"{path}: this run has no model yet. Finish it: metricface run {path / 'recipe.toml'} --resume"
+        )
+    raise ModelError(f"{path}: no model here (no model.json). Name a run folder or its model folder.")
+
+
+def read_model(path: Path) -> ModelFolder:
+    """Read a model folder or the model of a run folder; nothing in it can run code.
+
+    Raises:
+        ModelError: missing, damaged, of a newer format, or weights that are not those of the description.
+    """
+    folder = find_model(path)
+    description = read_description(folder)
+    return ModelFolder(folder, description, read_weights(folder / WEIGHTS, description.sha256))
+
+
+def read_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
+    """Read the tensors of one file of a model folder.
+
+    Raises:
+        ModelError: missing, damaged, or not the file with that sha256.
+    """
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ModelError(f"{path.parent}: {path.name} is not the file that model.json describes. Copy both again.")
+        return load(data)
+    except (OSError, SafetensorError) as error:
+        raise not_readable(path.parent, f"{type(error).__name__}: {error}") from error
+
+
+def fill_embedding(layer: nn.Module, path: Path) -> str:
+    """Fill an embedding layer from the model in a folder; return a line for the user.
+
+    Raises:
+        ModelError: there is no model or it is damaged; its embedding layer has other shapes.
+    """
+    try:
+        found = read_model(path)
+    except ModelError as error:
+        raise ModelError(f"embedding.weights: {error}") from error
+    try:
+        layer.load_state_dict(found.part("embedding"))
+    except RuntimeError as error:
+        features = found.weights.get("embedding.0.weight")
+        has = "no embedding layer" if features is None else "one of {1} features to {0}".format(*features.shape)
+        raise ModelError(
+            f"embedding.weights: the layer of this recipe does not fit {path}, which has {has}. "
+            "Set embedding.dim and backbone.model to its own, or take embedding.weights out."
+        ) from error
+    return f"embedding weights: {path} (fine-tuned from {found.source})"

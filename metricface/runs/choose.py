@@ -1,0 +1,140 @@
+"""The folder to run in, and earlier runs of an equal recipe."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from metricface.components.registry import Registries
+from metricface.errors import MetricFaceError, UsageError
+from metricface.recipe.load import load_recipe
+from metricface.recipe.schema import Recipe, tables_digest
+from metricface.runs.folder import FINISHED, RunFolder, read_record
+
+
+def choose_folder(recipe: Recipe, out: Path | None, registries: Registries, *, resume: bool) -> RunFolder:
+    """Return the folder to run in; nothing is made or written yet.
+
+    Args:
+        recipe: with `resume`, only a run of an equal recipe is gone on with.
+        out: the run folder itself; None makes one up under runs/<name>/, or with `resume` takes the newest unfinished.
+        registries: kind -> registry, to read the recipes of earlier runs with.
+        resume: go on with a run that is there.
+
+    Raises:
+        UsageError: `out` is in use already, or holds another recipe's run or a damaged one.
+    """
+    if out is None:
+        base = Path("runs") / recipe.run.name
+        if resume:
+            runs = _runs(base, recipe, registries)
+            unfinished = [folder for folder in runs if read_record(folder).get("status") != FINISHED]
+            if unfinished:
+                return RunFolder(unfinished[-1], resumed=True)
+        return RunFolder(base / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{recipe.digest[:4]}", made_up=True)
+    if _is_taken(out):
+        if not resume:
+            raise UsageError(f"{out}: there is something there already. Name another --out, or go on with --resume.")
+        if not holds_run_of(recipe, out, registries):
+            raise UsageError(
+                f"{out}: holds the run of another recipe or other --set values. "
+                f"Go on with its own: metricface run {out / 'recipe.toml'} --out {out} --resume"
+            )
+        return RunFolder(out, resumed=True)
+    return RunFolder(out)
+
+
+def find_finished(recipe: Recipe, out: Path | None, registries: Registries) -> Path | None:
+    """Return the newest finished run of an equal recipe: `out` itself, or under runs/<name>/ where that is None.
+
+    Raises:
+        UsageError: `out` holds a damaged run.
+    """
+    if out is None:
+        folders = _runs(Path("runs") / recipe.run.name, recipe, registries)
+    else:
+        folders = [out] if (out / "run.json").exists() and holds_run_of(recipe, out, registries) else []
+    finished = [folder for folder in folders if read_record(folder).get("status") == FINISHED]
+    return finished[-1] if finished else None
+
+
+def holds_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
+    """Whether a folder's run is of an equal recipe, once keys that are newer than the run have their defaults.
+
+    Raises:
+        UsageError: the folder holds no run, or its record or recipe cannot be read any more.
+    """
+    digest = _recorded_digest(folder)
+    if digest == recipe.digest:
+        return True
+    path = folder / "recipe.toml"
+    if tables_digest(_read_tables(path)) != digest:
+        raise UsageError(
+            f"{path}: cannot be read, or is not what this run began with (run.json has its digest). "
+            "Put that back, or name another --out."
+        )
+    try:
+        return load_recipe(path, known=registries).digest == recipe.digest
+    except MetricFaceError as error:
+        first = str(error).splitlines()[0]
+        raise UsageError(
+            f"{folder}: this MetricFace cannot load the recipe of that run ({first}). Install what it was run with, or "
+            "name another --out."
+        ) from error
+
+
+def _runs(base: Path, recipe: Recipe, registries: Registries) -> list[Path]:
+    """Return the folders of earlier runs of an equal recipe, oldest first (their names begin with the time)."""
+    if not base.is_dir():
+        return []
+    return sorted(folder for folder in base.iterdir() if _is_run_of(recipe, folder, registries))
+
+
+def _is_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
+    """As `holds_run_of`, but False where that cannot tell; recipes that differ in more than new keys are not loaded."""
+    if read_record(folder).get("recipe_digest") != recipe.digest:
+        tables = _read_tables(folder / "recipe.toml")
+        if not tables or not _is_part(tables, recipe.document()):
+            return False
+    try:
+        return holds_run_of(recipe, folder, registries)
+    except UsageError:
+        return False
+
+
+def _is_part(old: Any, new: Any) -> bool:
+    """Whether plain tables hold nothing but what others hold too."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(key in new and _is_part(value, new[key]) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_is_part, old, new))
+    return bool(old == new)
+
+
+def _is_taken(out: Path) -> bool:
+    """Whether something is at the path of a new run, other than an empty folder."""
+    try:
+        return out.exists() and (not out.is_dir() or any(out.iterdir()))
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be looked into ({error.strerror}). Name another --out.") from error
+
+
+def _recorded_digest(folder: Path) -> str:
+    """Return the digest of the recipe that a run began with."""
+    path = folder / "run.json"
+    if not path.exists():
+        raise UsageError(f"{folder}: no run of MetricFace (no run.json). Name another --out.")
+    digest = read_record(folder).get("recipe_digest")
+    if not isinstance(digest, str):
+        raise UsageError(f"{path}: damaged, not the record of a run. Put back a copy of it, or name another --out.")
+    return digest
+
+
+def _read_tables(path: Path) -> dict[str, Any]:
+    """Return a recipe.toml as it stands, {} where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

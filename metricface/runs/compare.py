@@ -1,0 +1,180 @@
+"""Comparing two runs on the same probes: `metricface compare`."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from metricface.errors import DataError, UsageError, nearest
+from metricface.evaluation.comparison import Difference, compare_outcomes, is_comparable
+from metricface.evaluation.report.outcomes import FOLDER, read_outcomes
+from metricface.recipe.difference import differing_keys
+from metricface.runs.folder import FINISHED
+
+_SEED = re.compile(r"seed-(\d+)")
+_FEW = 20
+_P = (
+    "p is two-sided: 2 (k + 1) / (n + 1), where k of n bootstrap samples of people have a difference on the rarer side "
+    "of 0, or of 0 itself; at most 1. Each row stands alone: of 20 rows without any difference, about one has p below "
+    "0.05."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs, or two sets of runs that differ in their seeds only, side by side.
+
+    Args:
+        runs: the folders of A and of B.
+        samples, seed: of the bootstrap.
+        differences: every figure of every row.
+        keys: recipe key -> its values in A and in B, where they differ; None stands for a key that is not there.
+        notes: how to read it, and what could not be compared.
+    """
+
+    runs: tuple[tuple[Path, ...], tuple[Path, ...]]
+    samples: int
+    seed: int
+    differences: tuple[Difference, ...]
+    keys: Mapping[str, tuple[list[Any], list[Any]]]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dicts and numbers."""
+        return {
+            "runs": {side: [str(folder) for folder in runs] for side, runs in zip("ab", self.runs, strict=True)},
+            "samples": self.samples,
+            "seed": self.seed,
+            "differences": [asdict(difference) for difference in self.differences],
+            "recipe": [{"key": key, "a": a, "b": b} for key, (a, b) in self.keys.items()],
+            "notes": list(self.notes),
+        }
+
+
+def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
+    """Compare two finished runs, folders of runs of several seeds, or folders that `eval --outcomes` wrote.
+
+    Args:
+        a, b: the folders; B - A is reported.
+        samples, seed: of the bootstrap.
+
+    Raises:
+        UsageError: a folder is not there.
+        DataError: a run is not finished or has no outcomes; or the runs are not of the same probes.
+    """
+    sides = (_runs(a), _runs(b))
+    outcomes = [{str(run): _outcomes(run) for run in side} for side in sides]
+    differences: list[Difference] = []
+    notes: list[str] = []
+    evaluators = [set[str]().union(*side.values()) for side in outcomes]
+    for name in sorted(evaluators[0] | evaluators[1]):
+        tables = [{run: found[name] for run, found in side.items() if name in found} for side in outcomes]
+        lacking = [run for side in outcomes for run, found in side.items() if name not in found]
+        if lacking:
+            notes.append(f"{name} is not compared: {lacking[0]} has no outcomes of it")
+        elif not all(is_comparable(table) for side in tables for table in side.values()):
+            notes.append(f"{name} is not compared: its outcomes have no columns path, person, and rank or label")
+        else:
+            differences += compare_outcomes(name, *tables, samples=samples, seed=seed)
+    if not differences:
+        raise DataError(f"{a} and {b}: nothing to compare. {'; '.join(notes) or 'They hold no probe'}.")
+    if max(map(len, sides)) > 1:
+        counted = " and ".join(f"{len(side)} runs of {name}" for side, name in zip(sides, "AB", strict=True))
+        notes.append(
+            f"A and B are means over {counted}, of outcomes averaged per probe; the intervals are over people and do "
+            "not cover how much runs differ from seed to seed"
+        )
+    keys: Mapping[str, tuple[list[Any], list[Any]]] = {}
+    if without := [run for side in sides for run in side if not (run / "recipe.toml").is_file()]:
+        notes.append(f"recipes are not compared: {without[0]} has no recipe.toml")
+    else:
+        keys = differing_keys(*([_recipe(run) for run in side] for side in sides))
+    return Comparison(sides, samples, seed, tuple(differences), keys, (*notes, *_cautions(differences, outcomes), _P))
+
+
+def _cautions(differences: list[Difference], outcomes: list[dict[str, dict[str, Any]]]) -> list[str]:
+    """Return what makes intervals less certain than they look."""
+    cautions = []
+    if fewest := [found for found in differences if found.people < _FEW]:
+        cautions.append(
+            f"rows of fewer than {_FEW} people ({len(fewest)} here): the interval is narrower and p smaller than they "
+            "should be; with one person neither is given"
+        )
+    compared = {found.evaluator for found in differences}
+    nobody = sorted({name for run in outcomes[0].values() for name in compared if "" in run[name]["person"]})
+    if nobody:
+        cautions.append(f"{', '.join(nobody)}: photos of nobody in particular count as a person of their own each")
+    return cautions
+
+
+def _runs(folder: Path) -> tuple[Path, ...]:
+    """Return the runs of one side: those that its seeds.json names, else its seed-N/ in order, else the folder."""
+    if not folder.is_dir():
+        near = nearest(folder.name, (path.name for path in folder.parent.glob("*") if path.is_dir()))
+        raise UsageError(f"{folder}: no such run folder.{near} Name a folder that metricface run has made.")
+    found = ((_SEED.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir())
+    seeds = {int(match[1]): path for match, path in found if match}
+    return _listed(folder) or tuple(path for _, path in sorted(seeds.items())) or (folder,)
+
+
+def _listed(folder: Path) -> tuple[Path, ...]:
+    """Return the runs that seeds.json in a folder names, wherever the folder was moved since; none without one."""
+    path = folder / "seeds.json"
+    if not path.is_file():
+        return ()
+    try:
+        named = [Path(run["folder"]) for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a list of runs ({type(error).__name__}: {error}). Name one run.") from error
+    return tuple(_place(folder, run) for run in named)
+
+
+def _place(folder: Path, run: Path) -> Path:
+    """Return where a run of a seeds.json lies: in its folder, where it was, or beside its folder."""
+    beside = () if _SEED.fullmatch(run.name) else (folder.parent / run.name,)  # there may be a seed-0/ of any recipe
+    places = (folder / run.name, run, *beside)
+    return next((place for place in places if place.is_dir()), run)
+
+
+def _outcomes(run: Path) -> dict[str, dict[str, list[str]]]:
+    """Return the outcomes of every evaluator of a finished run.
+
+    Raises:
+        DataError: it is not finished, or has none.
+    """
+    record = run / "run.json"
+    if record.is_file():
+        status = _status(record)
+        if status != FINISHED:
+            raise DataError(
+                f"{run}: this run is not finished (its status is {status}). "
+                f"Go on with it: metricface run {run / 'recipe.toml'} --out {run} --resume"
+            )
+    found = read_outcomes(run)
+    if not found:
+        raise DataError(
+            f"{run}: no outcomes to compare (no {FOLDER}/*.csv). A finished run leaves them; for a model that has "
+            "none: metricface eval MODEL --outcomes FOLDER, and compare that folder."
+        )
+    return found
+
+
+def _status(record: Path) -> str:
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["status"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{record}: not the record of a run ({type(error).__name__}: {error}). Run again.") from error
+
+
+def _recipe(run: Path) -> dict[str, Any]:
+    """Return a run's resolved recipe as plain tables."""
+    path = run / "recipe.toml"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not the recipe of a run ({error}). Run again.") from error

@@ -1,0 +1,231 @@
+"""One run from recipe to report: lock, fit, evaluate, report, model file."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metricface import __version__
+from metricface.build import experiment as build
+from metricface.build.model_file import save_model
+from metricface.components.registry import Registries
+from metricface.contracts.results import Result
+from metricface.data.loader import Photos
+from metricface.evaluation.report.classification_plots import plot_classification
+from metricface.evaluation.report.markdown import report_markdown
+from metricface.evaluation.report.outcomes import write_outcomes
+from metricface.evaluation.report.plots import plot_losses, plot_metrics
+from metricface.files import write_json, write_text
+from metricface.recipe.schema import Recipe
+from metricface.runs.choose import choose_folder, find_finished
+from metricface.runs.folder import FINISHED, RunFolder, now
+from metricface.runs.read import read_run
+from metricface.training.checkpoint import read_checkpoint
+from metricface.training.interruption import Interruption
+from metricface.training.journal import Journal
+from metricface.training.precision import Precision
+from metricface.training.state import Observer, TrainingState
+from metricface.training.trainer import Plan, fit
+
+_RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished run: its folder and its report.json."""
+
+    folder: Path
+    report: dict[str, Any]
+
+
+def run(
+    recipe: Recipe,
+    registries: Registries,
+    console: build.Console,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    observers: Sequence[Observer] = (),
+) -> Finished:
+    """Train and evaluate a recipe; leave the model, the report and the record in the run folder.
+
+    Args:
+        recipe: a checked recipe.
+        registries: kind -> registry.
+        console: told of notices and progress.
+        out: the run folder itself; None for runs/<name>/<UTC>-<hash4>/.
+        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet); of a finished one
+            in `out`, return the report that is there.
+        observers: see every step and evaluation, after the journal.
+
+    Raises:
+        Interrupted: a checkpoint is saved unless training had not begun.
+        MetricFaceError: anything that the user can mend.
+    """
+    if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
+        console.say(f"finished already in {done.folder}")
+        return done
+    chosen = choose_folder(recipe, out, registries, resume=resume)
+    with Interruption() as interruption, chosen.open(recipe) as folder:
+        plan = _plan(recipe, folder)
+        saved = None
+        if folder.resumed and plan.last.exists():
+            saved = read_checkpoint(plan.last, plan.recipe_digest)
+        precision = None if saved is None else Precision(**saved["precision"])
+        experiment = build.experiment(recipe, registries, console, precision=precision)
+        for notice in experiment.notices:
+            console.say(notice)
+        console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
+        if saved is not None:
+            experiment.state.load_state_dict(saved)
+        _record(folder, experiment, fresh=saved is None)
+        journal = Journal(folder.path, experiment.state)
+        latest: dict[int, dict[str, Result]] = {}  # the last evaluation, by epoch: the report need not repeat it
+
+        def evaluate(state: TrainingState) -> dict[str, Result]:
+            latest.clear()
+            latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
+            return latest[state.epoch]
+
+        fit(experiment.state, experiment.loader, evaluate, plan, interruption, (journal, *observers))
+        return Finished(folder.path, _report(experiment, plan, folder, console, latest))
+
+
+def finished_run(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
+    """Return an earlier run of an equal recipe, in `out` or under runs/<name>/, that is finished and whole.
+
+    Raises:
+        UsageError: `out` holds a damaged run.
+    """
+    folder = find_finished(recipe, out, registries)
+    if folder is None:
+        return None
+    found = read_run(folder)
+    return Finished(folder, dict(found.report)) if found.status == FINISHED else None
+
+
+def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
+    """Return the training plan of an open folder; `select = "identification.cross-source.rank1"` becomes a function."""
+    train = recipe.train
+    evaluator, _, figure = train.select.partition(".")
+
+    def select(results: Mapping[str, Result]) -> float:
+        return results[evaluator].metric(figure)
+
+    return Plan(
+        epochs=train.epochs,
+        folder=folder.checkpoints,
+        recipe_digest=folder.record()["recipe_digest"],  # a resumed run's may be older than today's defaults
+        evaluate_every=train.evaluate_every,
+        select=select if figure else None,
+        patience=train.patience,
+    )
+
+
+def _evaluate(
+    experiment: build.Experiment, photos: Photos, console: build.Console, calibration: Photos | None = None
+) -> dict[str, Result]:
+    """Run every evaluator of the recipe on one split, with what is fitted on another."""
+    subject = experiment.subject(photos, console.progress("evaluating"), calibration=calibration)
+    return {name: evaluator(subject) for name, evaluator in experiment.evaluators.items()}
+
+
+def _record(folder: RunFolder, experiment: build.Experiment, *, fresh: bool) -> None:
+    """Write down what the run is made of."""
+    folder.write_record(
+        **({"started": now()} if fresh else {}),
+        metricface=__version__,
+        components=[
+            {"kind": part.kind, "name": part.name, "distribution": part.distribution, "version": part.version}
+            for part in experiment.recipe.components()
+        ],
+        versions=versions(),
+        device=device_name(experiment.state.device),
+        precision=experiment.state.precision.to_dict(),
+        notices=list(experiment.notices),
+    )
+
+
+def _report(
+    experiment: build.Experiment,
+    plan: Plan,
+    folder: RunFolder,
+    console: build.Console,
+    latest: Mapping[int, dict[str, Result]],
+) -> dict[str, Any]:
+    """Evaluate the chosen epoch on val unless `latest` has that already; write the model, the report and the plots."""
+    training = _trained(experiment, plan)
+    console.say(training)
+    chosen, selection = _choose_epoch(experiment, plan)
+    trained = {"epoch": chosen + 1, "ema": experiment.state.ema > 0, "selection": selection}
+    results = latest.get(chosen) if experiment.calibration is None else None
+    if results is None:
+        results = _evaluate(experiment, experiment.val, console, experiment.calibration)
+    write_outcomes(folder.path, results)
+    digest = save_model(folder.path / "model", experiment, trained, results)
+    recipe, record = experiment.recipe, folder.record()
+    report = {
+        "metricface": __version__,
+        "run": {"name": recipe.run.name, "seed": recipe.run.seed, "started": record.get("started"), "finished": now()},
+        "recipe_digest": plan.recipe_digest,
+        "data": {"root": str(recipe.data.root), "split": "val", **build.describe_photos(experiment.val)},
+        "model": {"sha256": digest, **trained},
+        "training": training,
+        "selection": selection,
+        "notices": record["notices"],
+        "results": {name: result.to_json() for name, result in results.items()},
+        "versions": record["versions"],
+        "device": record["device"],
+        "precision": experiment.state.precision.reason,
+    }
+    write_json(folder.path / "report.json", report)
+    write_text(folder.path / "report.md", report_markdown(report))
+    plot_losses(folder.path / "metrics.jsonl", folder.path / "losses.png")
+    plot_metrics(folder.path / "metrics.jsonl", folder.path / "metrics.png")
+    for result in results.values():
+        plot_classification(result.outcomes, experiment.val.label_names, folder.path)
+    return report
+
+
+def _trained(experiment: build.Experiment, plan: Plan) -> str:
+    """Return how long training was, of a state that stands at its end."""
+    state, train = experiment.state, experiment.recipe.train
+    if state.best is None or state.epoch == plan.epochs:
+        return f"{state.epoch} of {plan.epochs} epochs"
+    return (
+        f"stopped early after epoch {state.epoch} of {plan.epochs}: {train.patience} evaluations without a better "
+        f"{train.select} than the {state.best.value:.4f} of epoch {state.best.epoch + 1}"
+    )
+
+
+def _choose_epoch(experiment: build.Experiment, plan: Plan) -> tuple[int, str]:
+    """Put the best epoch's weights into the state if one is selected; return the epoch (0-based) and how."""
+    state: TrainingState = experiment.state
+    if plan.select is None or state.best is None:
+        return plan.epochs - 1, "the last epoch: nothing was selected"
+    best = state.best
+    state.load_state_dict(read_checkpoint(plan.best, plan.recipe_digest))
+    metric = experiment.recipe.train.select
+    if experiment.calibration is not None:
+        where = f"on {experiment.recipe.data.calibration}, apart from the people reported here"
+    else:
+        where = "on val itself, so the figures here are optimistic (name another split as data.calibration)"
+    return best.epoch, f"epoch {best.epoch + 1} of {plan.epochs}, the best {metric} ({best.value:.4f}) {where}"
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device as a reader would name it."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}

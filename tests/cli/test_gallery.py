@@ -1,0 +1,145 @@
+"""`metricface eval --gallery --probe` on folders of one's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.task_b_tree import make_tree, write_recipe
+from typer.testing import CliRunner, Result
+
+from metricface.build.model_file import load_model
+from metricface.cli.app import app
+from metricface.components.datasets.identity_folder import IdentityFolder
+from metricface.components.registry import registries
+from metricface.data.gallery_and_probes import GalleryAndProbes
+from metricface.data.loader import Photos
+from metricface.evaluation.subject import ModelSubject
+
+
+def metricface(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """run/ (a model that identifies), plain/ (one without evaluators), gallery/ of six people, probe/ of three and two.
+
+    One probe of person_0 is a photo of the gallery.
+    """
+    folder = tmp_path_factory.mktemp("folders")
+    tree = make_tree(folder / "tree", train=8, val=3)
+    done = metricface("run", write_recipe(folder, tree), "--set", "train.epochs=1", "--out", folder / "run")
+    assert done.exit_code == 0, done.output
+    shutil.copytree(folder / "run" / "model", folder / "plain")
+    description = json.loads((folder / "plain" / "model.json").read_text())
+    (folder / "plain" / "model.json").write_text(json.dumps({**description, "evaluate": []}))
+    for person in range(6):
+        shutil.copytree(tree / "train" / f"person_{person}", folder / "gallery" / f"person_{person}")
+    for person in range(3):
+        probes = folder / "probe" / f"person_{person}"
+        (folder / "gallery" / f"person_{person}" / "photo_2.png").unlink()
+        probes.mkdir(parents=True)
+        shutil.copy(tree / "train" / f"person_{person}" / "photo_2.png", probes)
+        shutil.copytree(tree / "train" / f"person_{person}" / "distortion", probes / "distortion")
+    for person in (8, 9):
+        shutil.copytree(tree / "val" / f"person_{person}", folder / "probe" / f"person_{person}")
+    shutil.copy(folder / "gallery" / "person_0" / "photo_0.png", folder / "probe" / "person_0")
+    return folder
+
+
+def arguments(folders: Path, model: str = "run") -> tuple[object, ...]:
+    return ("eval", folders / model, "--gallery", folders / "gallery", "--probe", folders / "probe")
+
+
+def test_known_people_are_ranked_and_unknown_ones_counted_apart(folders: Path) -> None:
+    done = metricface(*arguments(folders), "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["identification"]
+    assert set(found) == {"gallery-probe", "similarity"}
+    reading = found["gallery-probe"]
+    assert reading["n"] == 3 * (1 + 6) + 1
+    assert {row: figures["n"] for row, figures in reading["by_condition"].items()} == {
+        "clean": 4,
+        "blurred": 9,
+        "noisy": 9,
+    }
+    assert reading["rank5"] >= reading["rank1"]
+    assert reading["counts"] == {
+        "gallery_people": 6,
+        "gallery_photos": 3 * 2 + 3 * 3,
+        "unknown_people": 2,
+        "unknown_probes": 18,
+        "distorted_gallery_photos_left_out": 36,
+        "photos_without_role": 0,
+    }
+    similarity = found["similarity"]["by_similarity"]
+    assert (similarity["genuine"]["n"], similarity["unknown"]["n"]) == (22, 18)
+    assert "1 probes are photos of the gallery too, byte for byte" in done.stderr
+
+
+def test_the_figures_are_those_of_a_loop_over_the_models_embeddings(folders: Path) -> None:
+    reading = json.loads(metricface(*arguments(folders), "--json").stdout)["identification"]
+    loaded = load_model(folders / "run", registries())
+    parts = [IdentityFolder(root=folders / name, split="") for name in ("gallery", "probe")]
+    photos = Photos(GalleryAndProbes(*parts), loaded.image_size, 2**30)
+    vectors = ModelSubject(loaded.model, photos, loaded.input_spec).embed(photos).vectors
+    clean: dict[str, list[np.ndarray]] = {}
+    for item, vector in zip(photos.items, vectors, strict=True):
+        if item.attributes["role"] == "gallery" and item.condition == "clean":
+            clean.setdefault(item.identity, []).append(vector)
+    hits, unknown = [], []
+    for item, vector in zip(photos.items, vectors, strict=True):
+        if item.attributes["role"] == "probe":
+            cosines = {person: vector @ sum(mine) / np.linalg.norm(sum(mine)) for person, mine in clean.items()}
+            best = max(cosines, key=cosines.get)
+            if item.identity in clean:
+                hits.append(best == item.identity)
+            else:
+                unknown.append(cosines[best])
+    assert reading["gallery-probe"]["rank1"] == pytest.approx(np.mean(hits))
+    assert reading["similarity"]["by_similarity"]["unknown"]["median"] == pytest.approx(np.median(unknown), abs=1e-5)
+
+
+def test_a_model_without_evaluators_can_identify_and_the_table_is_for_reading(folders: Path, tmp_path: Path) -> None:
+    done = metricface(*arguments(folders, "plain"), "--outcomes", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "# identification: 8 people, 91 photos of gallery gallery, probes probe" in done.stdout
+    assert "| similarity | n | mean | q01 |" in done.stdout
+    lines = (tmp_path / "outcomes" / "identification.csv").read_text().splitlines()
+    assert lines[0] == "reading,path,person,condition,rank"
+    assert len(lines) == 1 + 22
+    assert lines[1].startswith("gallery-probe,person_0/photo_0.png,person_0,clean,")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            ("--gallery", "g"),
+            "--gallery: stands alone. Name the other folder with --probe, or use --data for one of both.",
+        ),
+        (
+            ("--probe", "p"),
+            "--probe: stands alone. Name the other folder with --gallery, or use --data for one of both.",
+        ),
+        (
+            ("--gallery", "g", "--probe", "p", "--data", "d"),
+            "--data: cannot stand beside --gallery and --probe (got d). Omit one or the other.",
+        ),
+    ],
+)
+def test_one_folder_without_the_other_is_a_mistake_of_usage(given: tuple[str, ...], message: str) -> None:
+    done = metricface("eval", "model", *given)
+    assert (done.exit_code, done.stderr) == (2, f"error: {message}\n")
+
+
+def test_folders_that_nobody_can_be_identified_with_are_refused(folders: Path, tmp_path: Path) -> None:
+    done = metricface("eval", folders / "run", "--gallery", tmp_path / "none", "--probe", folders / "probe")
+    assert (done.exit_code, f"{tmp_path}/none: no such folder." in done.stderr) == (3, True)
+    shutil.copytree(folders / "gallery" / "person_0", tmp_path / "one" / "person_0")
+    done = metricface("eval", folders / "run", "--gallery", tmp_path / "one", "--probe", folders / "probe")
+    assert (done.exit_code, "(got 1 with the role gallery)" in done.stderr) == (3, True)

@@ -1,0 +1,279 @@
+"""`metricface run` and `eval` as a user meets them, on a tiny tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.task_b_tree import RECIPE, make_tree, write_recipe
+from typer.testing import CliRunner, Result
+
+from metricface.build.model_file import load_model
+from metricface.cli.app import app
+from metricface.components.registry import registries
+
+
+def metricface(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tree(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture
+def recipe(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return write_recipe(tmp_path, tree)
+
+
+@pytest.fixture(scope="module")
+def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one finished run."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = metricface("run", write_recipe(folder, tree), "--out", folder / "run")
+    assert done.exit_code == 0, done.output
+    return folder / "run"
+
+
+def test_a_run_leaves_everything_that_the_readme_promises(finished: Path) -> None:
+    names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    assert names == {
+        "recipe.toml",
+        "run.json",
+        "run.lock",
+        "metrics.jsonl",
+        "times.jsonl",
+        "checkpoints/last.pt",
+        "model/model.safetensors",
+        "model/model.json",
+        "report.json",
+        "report.md",
+        "outcomes/identification.csv",
+        "losses.png",
+        "metrics.png",
+    }
+    record = json.loads((finished / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert {"kind": "head", "name": "arcface", "distribution": "metricface", "version": "0.1.0"} in record["components"]
+    report = json.loads((finished / "report.json").read_text())
+    identification = report["results"]["identification"]
+    assert set(identification["same-source"]["by_condition"]) == {"clean", "blurred", "noisy"}
+    assert identification["same-source"]["n"] == 3 * 3 * 2
+    assert report["data"] == {"root": report["data"]["root"], "split": "val", "people": 3, "photos": 27}
+    assert report["selection"] == "the last epoch: nothing was selected"
+    assert "cross-source" in (finished / "report.md").read_text()
+
+
+def test_the_same_recipe_and_seed_give_the_same_journal_and_figures(finished: Path, recipe: Path) -> None:
+    assert metricface("run", recipe, "--out", "again").exit_code == 0
+    assert Path("again/metrics.jsonl").read_text() == (finished / "metrics.jsonl").read_text()
+
+
+def test_a_finished_run_is_shown_and_not_done_again_from_its_resolved_recipe_too(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    done = metricface("run", finished / "recipe.toml", "--out", finished, "--resume")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == f"finished already in {finished}\n"
+    assert (finished / "report.md").read_text().strip() in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, tree: Path, tmp_path: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())["results"]
+    shutil.copytree(finished / "model", tmp_path / "shared")
+    for arguments in (
+        (finished,),
+        (tmp_path / "shared", "--data", tree),
+        (finished / "model", "--data", tree / "val"),
+    ):
+        done = metricface("eval", *arguments, "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout) == report
+
+
+def test_eval_refuses_a_folder_for_outcomes_that_cannot_be_made_before_it_evaluates(
+    finished: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = metricface("eval", finished, "--outcomes", tmp_path / "file" / "x", "--data", tmp_path / "none")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        f"error: {tmp_path}/file/x/outcomes: cannot be written to (Not a directory). "
+        "Name another folder with --outcomes.\n",
+    )
+    done = metricface("eval", finished, "--outcomes", tmp_path / "a" / "b", "--data", tmp_path / "none")
+    assert (done.exit_code, (tmp_path / "a").exists()) == (3, False)
+
+
+def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Path) -> None:
+    zoomed = ("--set", "embedding.mirror=true", "--set", "embedding.zoom=0.5")
+    zoomed += ("--set", "embedding.projection=true", "--set", "embedding.whitening=0.5")
+    shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", *zoomed)
+    done = metricface("run", recipe, *shortened, "--out", "run", "--json")
+    results = json.loads(done.stdout)["results"]
+    assert json.loads(metricface("eval", "run", "--json").stdout) == results
+    assert load_model(Path("run"), registries()).model.whitening.strength == 0.5
+    model = Path("run/model/model.json")
+    description = model.read_text()
+    for stored, changed in (
+        ('"crop": 0.6', '"crop": 1.0'),
+        ('"mirror": true', '"mirror": false'),
+        ('"zoom": 0.5', '"zoom": 1.0'),
+    ):
+        assert stored in description
+        model.write_text(description.replace(stored, changed))
+        assert json.loads(metricface("eval", "run", "--json").stdout) != results
+
+
+def test_a_model_whose_weights_were_changed_is_refused(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "model", tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    done = metricface("eval", tmp_path / "model")
+    assert done.exit_code == 1
+    assert "model.safetensors is not the file that model.json describes" in done.stderr
+
+
+def test_a_run_folder_is_never_overwritten(finished: Path, recipe: Path) -> None:
+    done = metricface("run", recipe, "--out", finished)
+    assert (done.exit_code, "Name another --out, or go on with --resume." in done.stderr) == (2, True)
+    done = metricface("run", recipe, "--out", finished, "--resume", "--set", "head.margin=0.1")
+    assert (done.exit_code, "holds the run of another recipe" in done.stderr) == (2, True)
+
+
+def test_dry_run_checks_everything_and_writes_nothing(recipe: Path, tmp_path: Path) -> None:
+    done = metricface("run", recipe, "--dry-run", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["train"]["people"] == 5
+    assert document["batches_per_epoch"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_json_is_the_only_thing_on_stdout(recipe: Path) -> None:
+    done = metricface("run", recipe, "--set", "train.epochs=1", "--json", "--out", "run")
+    assert json.loads(done.stdout)["folder"] == "run"
+    assert "epoch 1: cross-entropy" in done.stderr
+
+
+def test_select_keeps_the_best_epoch_and_says_that_its_figures_are_optimistic(recipe: Path) -> None:
+    done = metricface("run", recipe, "--set", "train.select=identification.same-source.rank1", "--out", "run", "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert "on val itself, so the figures here are optimistic" in document["selection"]
+    assert Path("run/checkpoints/best.pt").exists()
+
+
+def test_a_calibration_split_selects_the_epoch(tree: Path, tmp_path: Path, recipe: Path) -> None:
+    root = shutil.copytree(tree, tmp_path / "tree")
+    (root / "train" / "person_4").rename(root / "train" / "person_9")
+    shutil.copytree(root / "val", root / "calibration")
+    for folder in (root / "calibration").iterdir():
+        folder.rename(folder.with_name(f"other_{folder.name}"))
+    arguments = ("--set", f"data.root={root}", "--set", "data.calibration=calibration")
+    done = metricface(
+        "run", recipe, *arguments, "--set", "train.select=identification.same-source.rank1", "--out", "run", "--json"
+    )
+    assert done.exit_code == 0, done.output
+    assert "on calibration, apart from the people reported here" in json.loads(done.stdout)["selection"]
+
+
+def failing(tree: Path, tmp_path: Path, change) -> Path:
+    root = shutil.copytree(tree, tmp_path / "tree")
+    change(root)
+    return root
+
+
+DATA_MISTAKES = {
+    "missing folder": (lambda root: shutil.rmtree(root), "no such folder"),
+    "empty split": (lambda root: [shutil.rmtree(p) for p in (root / "val").iterdir()], "val"),
+    "one person in both": (
+        lambda root: shutil.copytree(root / "train" / "person_1", root / "val" / "person_1"),
+        "data: 1 people are in both train and val (person_1), so val would not measure people never trained on. "
+        "Keep each person in one split.",
+    ),
+    "too few people": (lambda root: [shutil.rmtree(root / "train" / f"person_{i}") for i in (1, 2, 3)], "batch_size"),
+    "no distorted photo": (
+        lambda root: [shutil.rmtree(p / "distortion") for p in (root / "val").iterdir()],
+        "metricface data distort",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DATA_MISTAKES)
+def test_unfit_data_is_one_line_and_exit_3_before_any_training(
+    name: str, tree: Path, tmp_path: Path, recipe: Path
+) -> None:
+    change, message = DATA_MISTAKES[name]
+    root = failing(tree, tmp_path, change)
+    done = metricface("run", recipe, "--set", f"data.root={root}", "--out", "run")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.exit_code == 3, done.output
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in done.output
+    assert not Path("run").exists()
+
+
+def start(recipe: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "metricface", "run", str(recipe), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_saves_a_checkpoint_and_resume_ends_like_an_uninterrupted_run(recipe: Path, tmp_path: Path) -> None:
+    longer = ("--set", "train.epochs=8")
+    assert metricface("run", recipe, *longer, "--out", "whole").exit_code == 0
+    process = start(recipe, *longer)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/tiny/*/metrics.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    (folder,) = tmp_path.glob("runs/tiny/*")
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert (folder / "checkpoints" / "last.pt").exists()
+    done = metricface("run", recipe, *longer, "--resume")
+    assert done.exit_code == 0, done.output
+    assert (folder / "metrics.jsonl").read_text() == Path("whole/metrics.jsonl").read_text()
+    reports = [json.loads((path / "report.json").read_text())["results"] for path in (folder, Path("whole"))]
+    assert reports[0] == reports[1]
+
+
+def test_resume_without_a_checkpoint_starts_anew(recipe: Path) -> None:
+    assert metricface("run", recipe, "--out", "run").exit_code == 0
+    os.remove("run/checkpoints/last.pt")
+    Path("run/run.json").write_text(Path("run/run.json").read_text().replace('"finished"', '"interrupted"', 1))
+    before = Path("run/metrics.jsonl").read_text()
+    assert metricface("run", recipe, "--out", "run", "--resume").exit_code == 0
+    assert Path("run/metrics.jsonl").read_text() == before
+
+
+def test_two_runs_cannot_share_a_folder(recipe: Path, tmp_path: Path) -> None:
+    process = start(recipe, "--set", "train.epochs=500", "--out", "run")
+    deadline = time.monotonic() + 60
+    while not Path("run/metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    done = metricface("run", recipe, "--set", "train.epochs=500", "--out", "run", "--resume")
+    process.terminate()
+    assert process.wait(60) == 143
+    assert done.exit_code == 2
+    assert "another metricface is running there" in done.stderr
+
+
+def test_a_recipe_without_evaluators_trains(recipe: Path, tree: Path, tmp_path: Path) -> None:
+    plain = write_recipe(tmp_path, tree, RECIPE[: RECIPE.index("[[evaluate]]")])
+    done = metricface("run", plain, "--out", "run")
+    assert done.exit_code == 0, done.output
+    done = metricface("eval", "run")
+    assert (done.exit_code, "had no [[evaluate]]" in done.stderr) == (1, True)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.task_a_tree import make_tree, photo, write_recipe
+
+from metricface.components.registry import registries
+from metricface.deploy import classify as predict
+from metricface.deploy.classify import Classifier, Labelled, find_photos, write_csv
+from metricface.errors import DataError
+from metricface.recipe.load import load_recipe
+from metricface.runs.run import run
+
+
+class Silent:
+    def say(self, text: str) -> None: ...
+
+    def progress(self, what: str):
+        return lambda done, total: None
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    recipe = load_recipe(write_recipe(folder, make_tree(folder / "tree")), ["train.epochs=1"])
+    return run(recipe, registries(), Silent(), out=folder / "run").folder / "model"
+
+
+def test_photos_are_read_one_batch_at_a_time(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(predict, "read_image", lambda path: read.append(path) or photo(True, len(read)))
+    done: list[tuple[int, int]] = []
+    rows = Classifier(model, registries()).label(
+        [Path(f"{i}.png") for i in range(10)], 4, lambda now, total: done.append((now, total))
+    )
+    assert next(rows).path == "0.png"
+    assert (len(read), done) == (4, [])
+    assert len(list(rows)) == 9
+    assert done == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_the_label_follows_the_stored_threshold_and_temperature(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    file = tmp_path / "model" / "model.json"
+    described = json.loads(file.read_text())
+    photos = find_photos(model.parent.parent / "tree" / "val").photos
+    female = {}
+    for threshold, temperature in ((0.0, 1.0), (1.0, 1.0), (0.0, 3.0)):
+        point = {"threshold": threshold, "rule": "r", "fitted_on": "f", "temperature": temperature}
+        file.write_text(json.dumps({**described, "operating_points": {"classification": [point]}}))
+        rows = list(Classifier(tmp_path / "model", registries()).label(photos))
+        assert {row.label for row in rows} == {"female" if threshold == 0 else "male"}
+        p = np.array([row.probability for row in rows])
+        female[threshold, temperature] = p if threshold == 0 else 1 - p
+    assert female[1.0, 1.0] == pytest.approx(female[0.0, 1.0], abs=2e-6)
+    odds, cooled = (np.log(p / (1 - p)) for p in (female[0.0, 1.0], female[0.0, 3.0]))
+    assert cooled == pytest.approx(odds / 3, abs=1e-4)
+
+
+def test_without_a_fitted_threshold_a_half_is_used_and_said(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    file = tmp_path / "model" / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "operating_points": {"classification": []}}))
+    classifier = Classifier(tmp_path / "model", registries())
+    assert (classifier.threshold, classifier.temperature) == (0.5, 1.0)
+    (notice,) = classifier.notices
+    assert notice.endswith("model: no threshold could be fitted (its report says why): 0.5 is used.")
+    assert Classifier(model, registries()).notices == ()
+
+
+def test_a_photo_without_a_finite_number_is_a_row_that_says_so(model: Path) -> None:
+    classifier = Classifier(model, registries())
+    with torch.no_grad():
+        classifier._head.layer.bias.fill_(float("nan"))
+    (row,) = classifier.label(find_photos(model.parent.parent / "tree" / "val").photos[:1])
+    assert (row.label, row.probability, row.status) == ("", None, "the model gives no finite number for it")
+
+
+def test_photos_are_found_in_order_and_the_rest_is_counted(tmp_path: Path) -> None:
+    for name in ("b/2.JPG", "b/1.png", "a.jpg", "b/c/0.tiff", "b/notes.txt", ".hidden.png", "b/._1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_photos(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in found.photos] == ["a.jpg", "b/1.png", "b/2.JPG", "b/c/0.tiff"]
+    assert found.ignored == 3
+
+
+@pytest.mark.parametrize(("name", "message"), [("no", "no: no such folder."), ("file", "file: not a folder.")])
+def test_what_is_no_folder_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=re.escape(f"{message} Name a folder of photos.")):
+        find_photos(tmp_path / name)
+
+
+def test_odd_names_are_written_and_a_failure_leaves_no_file(tmp_path: Path) -> None:
+    write_csv(tmp_path / "out.csv", [Labelled('a,"b".png', "x", 0.5), Labelled("\udcff.png", status="gone")])
+    assert (tmp_path / "out.csv").read_bytes() == (
+        b'path,label,probability,status\n"a,""b"".png",x,0.500000,ok\n\xff.png,,,gone\n'
+    )
+
+    def broken() -> Iterator[Labelled]:
+        yield Labelled("a.png")
+        raise DataError("stop")
+
+    with pytest.raises(DataError, match="stop"):
+        write_csv(tmp_path / "other.csv", broken())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
