@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from methods import HERE, machine
 
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.data.images import limit_threads
 from metricface.files import write_json, write_text
 
@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     limit_threads()
     photos = [_photo(number, options.side) for number in range(options.photos)]
-    known = registries()["distortion"]
+    known = installed_registries()["distortion"]
     found = {name: _ratios(known.load(name)(), photos) for name in known.names()}
     conditions = {**machine(threads=1), "opencv": cv2.__version__, "photos": len(photos), "side": options.side}
     document = {"conditions": conditions, "times_a_blur": found}

@@ -26,8 +26,8 @@ import task_b_methods
 import torch
 from methods import HERE, machine, write_recipe
 
-from metricface.build import experiment as build
-from metricface.components.registry import registries
+from metricface.build.experiment import build_experiment
+from metricface.components.registry import installed_registries
 from metricface.contracts import Batch
 from metricface.files import write_json, write_text
 from metricface.machine import reuse_freed_memory
@@ -53,9 +53,9 @@ class Runner:
     """One recipe that trains and embeds a few photos at a time."""
 
     def __init__(self, recipe: Path, changes: Sequence[str]) -> None:
-        known = registries()
+        known = installed_registries()
         self.recipe = load_recipe(recipe, changes, known)
-        self.experiment = build.experiment(self.recipe, known, Quiet())
+        self.experiment = build_experiment(self.recipe, known, Quiet())
         self._batches = self._forever()
 
     def step(self) -> float:

@@ -20,7 +20,7 @@ _HOME = {
     "evaluate_model": "metricface.deploy.evaluate",
     "load_model": "metricface.build.model_file",
     "load_recipe": "metricface.recipe.load",
-    "registries": "metricface.components.registry",
+    "installed_registries": "metricface.components.registry",
 }
 
 

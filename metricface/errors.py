@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 
 class MetricFaceError(Exception):
-    """Base of all errors that are the user's to mend; anything else is our own bug."""
+    """Base of all errors that are the user's to fix; anything else is our own bug."""
 
     exit_code = 1
 

@@ -16,14 +16,15 @@ ROOT = support.ROOT / "metricface"
 LEVELS = {
     **dict.fromkeys(("errors", "files", "machine"), 0),
     "contracts": 1,
-    **dict.fromkeys(("functional", "data", "model"), 2),
-    **dict.fromkeys(("training", "evaluation"), 3),
-    "components": 4,
-    "recipe": 5,
-    **dict.fromkeys(("build", "testing"), 6),
-    **dict.fromkeys(("runs", "deploy"), 7),
-    "cli": 8,
-    "__main__": 9,
+    **dict.fromkeys(("functional", "model"), 2),
+    "data": 3,  # above model: photos are prepared by model/preprocessing.py, and nowhere else
+    **dict.fromkeys(("training", "evaluation"), 4),
+    "components": 5,
+    "recipe": 6,
+    **dict.fromkeys(("build", "testing"), 7),
+    **dict.fromkeys(("runs", "deploy"), 8),
+    "cli": 9,
+    "__main__": 10,
 }
 FACES = {"files": {"errors"}, "machine": {"errors"}}  # loose files of level 0 that the others there may import
 

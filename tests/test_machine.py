@@ -11,9 +11,9 @@ import torch
 from support.fakes import MemoryDataset
 
 from metricface import machine
-from metricface.data import loader as loading
-from metricface.data.loader import Photos
+from metricface.data import photos as loading
 from metricface.data.making import tree
+from metricface.data.photos import Photos
 from metricface.deploy import classify as predict
 from metricface.errors import RecipeError
 from metricface.machine import choose_device, usable_cores, worker_count

@@ -1,39 +1,27 @@
-"""From the names of a recipe to objects: the only place where a component is looked up and made."""
+"""From a checked recipe to all that a run needs."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
-import numpy as np
 import torch
 
-from metricface.contracts import KINDS, Backbone, Dataset, Evaluator, InputSpec, Sampler
-from metricface.errors import MetricFaceError, PluginError, RecipeError
-from metricface.evaluation.subject import ModelSubject
-from metricface.data.loader import Collate, Photos, Progress, Sample, TrainLoader, condition_names
-from metricface.machine import choose_device, worker_count
-from metricface.model.face_model import FaceModel
-from metricface.model.folder import fill_embedding
+from metricface.build import components as make
 from metricface.build.preflight import check_classes_left, check_people_apart, effective_priors
-from metricface.recipe.naming import element_names
-from metricface.recipe.schema import Component, EmbeddingSection, Recipe
+from metricface.build.training import train_loader, training_state
 from metricface.components.registry import Registries
-from metricface.training.parameters import backbone_groups, parameter_groups
+from metricface.contracts import Console, Dataset, Evaluator, InputSpec, Progress, notices_of, wants_logits
+from metricface.data.loader import Collate, Sample, TrainLoader
+from metricface.data.photos import Photos
+from metricface.evaluation.subject import ModelSubject
+from metricface.machine import choose_device, worker_count
+from metricface.model.face_model import FaceModel, laid_out
+from metricface.model.folder import fill_embedding
+from metricface.recipe.schema import Recipe
 from metricface.training.precision import Precision, decide_precision
-from metricface.training.state import LossTerm, TrainingState
-
-
-class Console(Protocol):
-    """Where building and running tell the user what happens; the command line has one, a notebook may too."""
-
-    def say(self, text: str) -> None:
-        """Show one line."""
-
-    def progress(self, what: str) -> Progress:
-        """Return a callback (done, total) for a piece of work."""
+from metricface.training.state import TrainingState
 
 
 @dataclass
@@ -87,40 +75,6 @@ class Experiment:
         )
 
 
-def component(registries: Registries, spec: Component, **offered: Any) -> Any:
-    """Make one component: the recipe's checked arguments and whatever of `offered` its signature asks for.
-
-    Raises:
-        MetricFaceError: the component's own refusal.
-        PluginError: its constructor failed; names the component and its package.
-    """
-    factory = registries[spec.kind].load(spec.name)
-    asked = inspect.signature(factory).parameters
-    arguments = {**spec.arguments, **{name: value for name, value in offered.items() if name in asked}}
-    if "distortions" in asked and "distortions" in KINDS[spec.kind].offered:
-        arguments["distortions"] = distortions(registries, spec.arguments.get("distortions"))
-    try:
-        return factory(**arguments)
-    except MetricFaceError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
-            f"{type(error).__name__}: {error}. Look at its parameters: metricface show {spec.kind} {spec.name}"
-        ) from error
-
-
-def optional(registries: Registries, spec: Component | None, **offered: Any) -> Any:
-    """Make a component that a recipe may leave out; None stays None."""
-    return None if spec is None else component(registries, spec, **offered)
-
-
-def distortions(registries: Registries, names: Any = None) -> dict[str, Any]:
-    """Return distortion objects by name, all registered ones when `names` is None."""
-    registry = registries["distortion"]
-    return {name: registry.load(name)() for name in (registry.names() if names is None else names)}
-
-
 def describe_photos(photos: Dataset) -> dict[str, int]:
     """Return how many people (classes, where people are unknown) and photos there are."""
     people = {item.identity for item in photos.items if item.identity}
@@ -128,40 +82,7 @@ def describe_photos(photos: Dataset) -> dict[str, int]:
     return {**counted, "photos": len(photos)}
 
 
-def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
-    """Return the recipe's dataset of one split."""
-    return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
-
-
-def face_model(
-    registries: Registries, backbone: Component, embedding: EmbeddingSection | None, image_size: int
-) -> FaceModel:
-    """Return the model of a recipe or of a model file, for photos of `image_size` pixels a side."""
-    network = cast(Backbone, component(registries, backbone, image_size=image_size))
-    if embedding is None:
-        return FaceModel(network)
-    return FaceModel(
-        network,
-        embedding.dim,
-        projection=embedding.projection,
-        whitening=embedding.whitening,
-        mirror=embedding.mirror,
-        zoom=embedding.zoom,
-    )
-
-
-def wants_logits(evaluator: Evaluator) -> bool:
-    """Whether an evaluator needs a head besides the model."""
-    return "logits" in getattr(evaluator, "needs", ())
-
-
-def laid_out(model: FaceModel, device: torch.device) -> FaceModel:
-    """Move a model to the device in the memory order that training and evaluation share, for equal roundings."""
-    moved: FaceModel = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
-
-
-def experiment(
+def build_experiment(
     recipe: Recipe, registries: Registries, console: Console, *, precision: Precision | None = None
 ) -> Experiment:
     """Build everything that a recipe names, refusing what cannot work before any training.
@@ -177,25 +98,14 @@ def experiment(
     """
     torch.manual_seed(recipe.run.seed)
     device = choose_device(recipe.train.device)
-    found = _find_splits(recipe, registries)
-    evaluators: dict[str, Evaluator] = {
-        spec.name: component(registries, spec, class_names=found["train"].label_names) for spec in recipe.evaluators
-    }
-    splits = _open_splits(recipe, found, evaluators, console)
+    evaluators, splits = _splits(recipe, registries, console)
     train = splits["train"]
-    if any(wants_logits(evaluator) for evaluator in evaluators.values()):
-        check_classes_left(train)
     model, told = _model(recipe, registries)
     model = laid_out(model, device)
-    loader, sampler = _loader(recipe, registries, train, model.input_spec, device)
-    state = _state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
-    if precision is None:
-        images = _some_images(train, model.input_spec, recipe.train.batch_size)
-        state.set_precision(decide_precision(recipe.train.precision, model, device, images))
-    else:
-        state.set_precision(precision)
-    parts = (sampler, *splits.values())
-    told += [notice for part in parts for notice in getattr(part, "notices", ())]
+    loader, sampler = train_loader(recipe, registries, train, model.input_spec, device)
+    state = training_state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
+    state.set_precision(precision or _decide_precision(recipe, model, train, device))
+    told += [notice for part in (sampler, *splits.values()) for notice in notices_of(part)]
     told = [*recipe.notices, *effective_priors(recipe, registries, train), *told]
     return Experiment(
         recipe=recipe,
@@ -210,11 +120,22 @@ def experiment(
     )
 
 
+def _splits(recipe: Recipe, registries: Registries, console: Console) -> tuple[dict[str, Evaluator], dict[str, Photos]]:
+    """Return the evaluators, and the photos of every split by its role, checked against each other."""
+    found = _find_splits(recipe, registries)
+    names = found["train"].label_names
+    evaluators = {spec.name: make.component(registries, spec, class_names=names) for spec in recipe.evaluators}
+    splits = _open_splits(recipe, found, evaluators, console)
+    if any(map(wants_logits, evaluators.values())):
+        check_classes_left(splits["train"])
+    return evaluators, splits
+
+
 def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
     """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
     embedding, frozen = recipe.embedding, recipe.train.frozen_stages
-    model = face_model(registries, recipe.backbone, embedding, recipe.data.image_size)
-    told = list(getattr(model.backbone, "notices", ()))
+    model = make.face_model(registries, recipe.backbone, embedding, recipe.data.image_size)
+    told = list(notices_of(model.backbone))
     if embedding is not None and embedding.weights is not None:
         told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))
     if frozen:
@@ -237,7 +158,7 @@ def _split_names(recipe: Recipe) -> dict[str, str]:
 def _find_splits(recipe: Recipe, registries: Registries) -> dict[str, Dataset]:
     """Find every split and check them against each other."""
     names = _split_names(recipe)
-    found = {role: dataset(registries, recipe, split) for role, split in names.items()}
+    found = {role: make.dataset(registries, recipe, split) for role, split in names.items()}
     check_people_apart({names[role]: split for role, split in found.items()})
     return found
 
@@ -259,86 +180,9 @@ def _open_splits(
     return photos
 
 
-def _loader(
-    recipe: Recipe, registries: Registries, train: Photos, input_spec: InputSpec, device: torch.device
-) -> tuple[TrainLoader, Sampler]:
-    """Return the loader of training batches and its sampler."""
-    labels = np.array([item.label for item in train.items], np.int64)
-    conditions = condition_names(train)
-    sampler = component(
-        registries,
-        recipe.sampler,
-        dataset=train,
-        labels=labels,
-        conditions=np.array([conditions.index(item.condition) for item in train.items], np.int64),
-        batch_size=recipe.train.batch_size,
-        seed=recipe.run.seed,
-        rank=0,
-        world_size=1,
-    )
-    transforms = [
-        component(registries, spec, image_size=recipe.data.image_size, mean=input_spec.mean, std=input_spec.std)
-        for spec in recipe.transforms
-    ]
-    loader = TrainLoader(
-        train,
-        sampler,
-        transforms,
-        input_spec,
-        batch_size=recipe.train.batch_size,
-        seed=recipe.run.seed,
-        workers=worker_count(recipe.train.workers, device),
-        pin_memory=device.type == "cuda",
-    )
-    return loader, sampler
-
-
-def _state(
-    recipe: Recipe, registries: Registries, model: FaceModel, train: Photos, device: torch.device, total_steps: int
-) -> TrainingState:
-    """Return the training state: head, losses, miner, optimizer, schedule and EMA around the model."""
-    offered = {
-        "embedding_dim": model.embedding_dim,
-        "num_classes": len(train.label_names),
-        "class_counts": np.bincount([item.label for item in train.items], minlength=len(train.label_names)),
-        "rank": 0,
-        "world_size": 1,
-    }
-    head = on(device, optional(registries, recipe.head, **offered))
-    names = element_names(spec.table() for spec in recipe.losses)
-    terms = tuple(
-        LossTerm(str(name), on(device, component(registries, spec, **offered)), spec.weight)
-        for name, spec in zip(names, recipe.losses, strict=True)
-    )
-    groups = [
-        *backbone_groups(model.backbone, scale=recipe.train.backbone_lr, layer_decay=recipe.train.layer_decay),
-        *parameter_groups(model.embedding, head, *(term.loss for term in terms)),
-    ]
-    if not groups:
-        raise RecipeError(
-            f"train.frozen_stages: nothing is left to train (got {recipe.train.frozen_stages}). "
-            "Freeze fewer stages, or add an [embedding] or a [head]."
-        )
-    return TrainingState(
-        model=model,
-        losses=terms,
-        optimizer=component(registries, recipe.optimizer, parameter_groups=groups),
-        schedule=optional(registries, recipe.schedule, total_steps=total_steps),
-        head=head,
-        miner=optional(registries, recipe.miner),
-        ema=recipe.train.ema,
-        device=device,
-        gradient_clip=recipe.train.gradient_clip,
-    )
-
-
-def _some_images(photos: Photos, input_spec: InputSpec, batch_size: int) -> torch.Tensor:
-    """Return up to 16 real photos as the model sees them, for the check of the precision."""
-    count = max(2, min(16, batch_size, len(photos)))
-    samples = [Sample(photos.read(i % len(photos)), 0, 0, 0) for i in range(count)]
-    return Collate(input_spec)(samples).images
-
-
-def on(device: torch.device, part: Any) -> Any:
-    """Move a component that is a torch module to the device."""
-    return part.to(device) if isinstance(part, torch.nn.Module) else part
+def _decide_precision(recipe: Recipe, model: FaceModel, train: Photos, device: torch.device) -> Precision:
+    """Try the recipe's precision on up to 16 real photos, as the model sees them."""
+    count = max(2, min(16, recipe.train.batch_size, len(train)))
+    samples = [Sample(train.read(number % len(train)), 0, 0, 0) for number in range(count)]
+    images = Collate(model.input_spec)(samples).images
+    return decide_precision(recipe.train.precision, model, device, images)

@@ -14,17 +14,18 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from metricface import __version__
-from metricface.build import experiment as build
-from metricface.contracts import KINDS, HasStoredArguments, Head, InputSpec
+from metricface.build import components as make
+from metricface.build.experiment import Experiment
+from metricface.components.registry import Registries
+from metricface.contracts import KINDS, HasStoredArguments, Head, InputSpec, wants_logits
+from metricface.contracts.results import OperatingPoint, Result
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
-from metricface.model.face_model import FaceModel
 from metricface.model.description import FORMAT, Description, Reference
+from metricface.model.face_model import FaceModel
 from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
-from metricface.recipe.schema import Component, EmbeddingSection
+from metricface.recipe.schema import ComponentSpec, EmbeddingSection
 from metricface.recipe.signature import arguments_model, validated
-from metricface.components.registry import Registries
-from metricface.contracts.results import OperatingPoint, Result
 
 _HEAD = "head.safetensors"
 
@@ -54,9 +55,7 @@ class LoadedModel:
     operating_points: Mapping[str, Sequence[OperatingPoint]] = field(default_factory=dict)
 
 
-def save_model(
-    folder: Path, experiment: build.Experiment, trained: dict[str, Any], results: Mapping[str, Result]
-) -> str:
+def save_model(folder: Path, experiment: Experiment, trained: dict[str, Any], results: Mapping[str, Result]) -> str:
     """Write the evaluated model of an experiment; return the sha256 of its weights.
 
     Args:
@@ -108,7 +107,7 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     found = read_model(path)
     description = found.description
     transform, layer = description.transform, description.layer
-    model = build.face_model(
+    model = make.face_model(
         registries,
         _untrained(registries, description.backbone),
         None if layer is None else EmbeddingSection.model_construct(**layer.model_dump()),
@@ -130,7 +129,7 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     )
 
 
-def stored_component(registries: Registries, kind: str, reference: Reference) -> Component:
+def stored_component(registries: Registries, kind: str, reference: Reference) -> ComponentSpec:
     """Return a component that a model file names, its arguments checked like those of a recipe.
 
     Raises:
@@ -147,13 +146,13 @@ def stored_component(registries: Registries, kind: str, reference: Reference) ->
             f"{kind} {name!r}: the model file's {'.'.join(map(str, first['loc']))} does not fit the installed "
             f"{entry.distribution} {entry.version} ({first['msg']}); it was made with {reference.version}."
         ) from error
-    return Component(kind, name, arguments, entry.distribution, entry.version)
+    return ComponentSpec(kind, name, arguments, entry.distribution, entry.version)
 
 
-def _save_head(folder: Path, experiment: build.Experiment) -> dict[str, Any] | None:
+def _save_head(folder: Path, experiment: Experiment) -> dict[str, Any] | None:
     """Write the head's weights if an evaluator of the recipe needs logits; return what model.json says of it."""
     recipe, head = experiment.recipe, experiment.state.evaluated_head
-    if recipe.head is None or not any(map(build.wants_logits, experiment.evaluators.values())):
+    if recipe.head is None or not any(map(wants_logits, experiment.evaluators.values())):
         return None
     labels = [item.label for item in experiment.train.items]
     counts = [labels.count(label) for label in range(len(experiment.train.label_names))]
@@ -166,7 +165,7 @@ def _load_head(found: ModelFolder, registries: Registries, embedding_dim: int) -
     reference = found.description.head
     if reference is None:
         return None
-    head: Head = build.component(
+    head: Head = make.component(
         registries,
         stored_component(registries, "head", reference),
         embedding_dim=embedding_dim,
@@ -195,14 +194,14 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], folder: Path, name: 
         raise ModelError(f"{folder}: the weights do not fit {name} ({str(error).splitlines()[0]}).") from error
 
 
-def _untrained(registries: Registries, reference: Reference) -> Component:
+def _untrained(registries: Registries, reference: Reference) -> ComponentSpec:
     """Return the backbone to load weights into; one that takes `weights` must not fetch any first."""
     weights = {"weights": "random"} if "weights" in reference.arguments else {}
     untrained = reference.model_copy(update={"arguments": {**reference.arguments, **weights}})
     return stored_component(registries, "backbone", untrained)
 
 
-def _backbone_reference(part: Component, backbone: object) -> dict[str, Any]:
+def _backbone_reference(part: ComponentSpec, backbone: object) -> dict[str, Any]:
     """Return what a model file says of the backbone, in such arguments as need nothing but this machine."""
     reference = _reference(part)
     stored = backbone.stored_arguments() if isinstance(backbone, HasStoredArguments) else {}
@@ -210,7 +209,7 @@ def _backbone_reference(part: Component, backbone: object) -> dict[str, Any]:
     return {**reference, "arguments": {**reference["arguments"], **known}}
 
 
-def _reference(part: Component) -> dict[str, Any]:
+def _reference(part: ComponentSpec) -> dict[str, Any]:
     """Return what a model file says of a component."""
     arguments = {key: value for key, value in part.table().items() if key not in ("name", "weight")}
     return {"name": part.name, "distribution": part.distribution, "version": part.version, "arguments": arguments}

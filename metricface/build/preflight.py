@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from metricface.components.registry import Registries
 from metricface.contracts import Dataset
 from metricface.errors import DataError
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import Recipe
-from metricface.components.registry import Registries
 
 _NAMED = 3
 _ALL_LISTED = 6
@@ -47,15 +47,15 @@ def check_classes_left(train: Dataset) -> None:
     gone = [name for label, name in enumerate(train.label_names) if not counts[label]]
     if gone:
         raise DataError(
-            f"data: no photo of {gone[0]!r} in train can be read, so it cannot be learnt. Mend or replace its photos."
+            f"data: no photo of {gone[0]!r} in train can be read, so it cannot be learnt. Fix or replace its photos."
         )
 
 
-def effective_priors(recipe: Recipe, known: Registries, train: Dataset) -> list[str]:
+def effective_priors(recipe: Recipe, registries: Registries, train: Dataset) -> list[str]:
     """Return a line for every two corrections for imbalance that stack: the prior of the classes that is left.
 
     Args:
-        recipe, known: see `rebalancing.stacks`.
+        recipe, registries: see `rebalancing.stacks`.
         train: the photos that are trained on.
     """
     counter = Counter(item.label for item in train.items)
@@ -64,7 +64,7 @@ def effective_priors(recipe: Recipe, known: Registries, train: Dataset) -> list[
     if len(counts) > _ALL_LISTED:
         labels = [counts.index(min(counts)), counts.index(max(counts))]
     lines = []
-    for stack in stacks(recipe, known):
+    for stack in stacks(recipe, registries):
         prior = stack.prior(counts)
         shares = ", ".join(
             f"{train.label_names[label]} {prior[label]:.1%} (of the photos {counts[label] / len(train):.1%})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from metricface.cli import check, classify, compare, data, doctor, eval, init, list, plugin, run, runs, show
+from metricface.cli.exits import OneLineGroup, guarded
 from metricface.cli.options import before_the_verb
-from metricface.cli.outcome import OneLineGroup, guarded
 from metricface.machine import reuse_freed_memory
 
 app = typer.Typer(

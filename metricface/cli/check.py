@@ -14,10 +14,10 @@ def check(
 ) -> None:
     """Check a recipe: all of its mistakes at once, then warnings. The data is checked by run and run --dry-run."""
     from metricface.cli.render import Screen
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.recipe.load import load_recipe
 
-    checked = load_recipe(recipe, overrides or (), registries())
+    checked = load_recipe(recipe, overrides or (), installed_registries())
     screen = Screen()
     for notice in checked.notices:
         screen.say(f"warning: {notice}")

@@ -37,11 +37,11 @@ def classify(
     if out is not None:
         _check(out, force=force)
     from metricface.cli.render import Screen
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.deploy.classify import Classifier, find_photos, write_csv
 
     with Screen() as screen:
-        classifier = Classifier(model, registries())
+        classifier = Classifier(model, installed_registries())
         for notice in classifier.notices:
             screen.say(notice)
         found = find_photos(folder)

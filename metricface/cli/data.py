@@ -12,13 +12,13 @@ def demo(
     root: Annotated[Path, typer.Option("--root", help="Where task_b/ and task_a/ are laid out.")] = Path("data"),
 ) -> None:
     """Lay out the AT&T/ORL faces (40 people, 10 photos each) as data/task_b and data/task_a."""
-    from metricface.build.experiment import distortions
+    from metricface.build.components import distortions
     from metricface.cli.render import Screen
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.data.making.demo import demo as lay_out
 
     with Screen() as screen:
-        summary = lay_out(root, distortions(registries()), screen.progress("distorting"))
+        summary = lay_out(root, distortions(installed_registries()), screen.progress("distorting"))
     print(summary)
 
 
@@ -35,16 +35,16 @@ def distort(
     ] = None,
 ) -> None:
     """Build a Task B tree (clean photos and seven distortions of each) from clean photos."""
-    from metricface.build.experiment import distortions
+    from metricface.build.components import distortions
     from metricface.cli.render import Screen
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.data.making.distort import distort as make
 
     with Screen() as screen:
         tree = make(
             source,
             destination,
-            distortions(registries()),
+            distortions(installed_registries()),
             train_people=train_people,
             val_people=val_people,
             min_per_person=min_per_person,

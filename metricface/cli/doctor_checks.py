@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface import __version__
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.errors import PluginError
 from metricface.machine import usable_cores
 
@@ -42,8 +42,8 @@ class Finding:
 
     Args:
         about, what: the heading that it belongs under, and what was looked at.
-        found, status: what was found; "good", "note" (worth knowing) or "problem" (to be mended).
-        remedy: a command that mends it, or "".
+        found, status: what was found; "good", "note" (worth knowing) or "problem" (to be fixed).
+        remedy: a command that fixes it, or "".
     """
 
     about: str
@@ -208,7 +208,7 @@ def _network() -> Iterator[Finding]:
 
 def _plugins() -> Iterator[Finding]:
     """Import every component of every package, ours too."""
-    entries = [(registry, entry) for registry in registries().values() for entry in registry.entries()]
+    entries = [(registry, entry) for registry in installed_registries().values() for entry in registry.entries()]
     broken = 0
     for registry, entry in entries:
         what, name = f"{entry.kind} {entry.name}", entry.name

@@ -42,14 +42,16 @@ def evaluate(
     folders = _both(gallery, probe, data)
     check_model(model)
     from metricface.cli.render import Screen, show_report
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.deploy.evaluate import evaluate_model
     from metricface.evaluation.report.outcomes import FOLDER, write_outcomes
     from metricface.files import made_folder
 
     with nullcontext() if outcomes is None else made_folder(outcomes / FOLDER, "--outcomes"):
         with Screen() as screen:
-            results, evaluated_on = evaluate_model(model, data, registries(), screen, gallery_and_probes=folders)
+            results, evaluated_on = evaluate_model(
+                model, data, installed_registries(), screen, gallery_and_probes=folders
+            )
         if outcomes is not None:
             write_outcomes(outcomes, results)
     document = {name: result.to_json() for name, result in results.items()}

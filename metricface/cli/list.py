@@ -24,11 +24,11 @@ def list_components(
 ) -> None:
     """List the components that recipes can name, built-in and installed, with their packages and what is BROKEN."""
     from metricface.components.provenance import survey
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"list: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
-    found = survey(registries(), KINDS if kind is None else [kind])
+    found = survey(installed_registries(), KINDS if kind is None else [kind])
     if as_json:
         print(json.dumps([dataclasses.asdict(component) for component in found], indent=2))
         return

@@ -41,12 +41,12 @@ def check(
     A package need not be installed: its modules are imported from the folder, and nothing else of it is run.
     """
     from metricface.cli.render import Screen
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.testing.components import check_all, find
 
     if len(words) > 2:
         raise UsageError(f"plugin check: one component or folder at a time (got {' '.join(words)}).")
-    choices, package = find(words, registries())
+    choices, package = find(words, installed_registries())
     arguments = _arguments(settings or ())
     screen = Screen()
     notices = () if package is None else package.notices

@@ -42,25 +42,25 @@ def run(
 ) -> None:
     """Train and evaluate a recipe; leaves model, report and record in the run folder."""
     from metricface.cli.render import Screen, show_report
-    from metricface.components.registry import registries
+    from metricface.components.registry import installed_registries
     from metricface.recipe.load import load_recipe
 
-    known = registries()
+    registries = installed_registries()
     if seeds is None:
-        recipes = [load_recipe(recipe, overrides or (), known)]
+        recipes = [load_recipe(recipe, overrides or (), registries)]
     else:
-        recipes = [load_recipe(recipe, texts, known) for texts in _with_seeds(overrides or (), seeds)]
+        recipes = [load_recipe(recipe, texts, registries) for texts in _with_seeds(overrides or (), seeds)]
     with Screen() as screen:
         if dry_run:
-            document = _dry_run(recipes, known, screen, out=out, resume=resume, with_seeds=seeds is not None)
+            document = _dry_run(recipes, registries, screen, out=out, resume=resume, with_seeds=seeds is not None)
         elif seeds is not None:
             from metricface.runs.seeds import run_seeds
 
-            document = run_seeds(recipes, known, screen, out=out, resume=resume, observers=(screen.observe,))
+            document = run_seeds(recipes, registries, screen, out=out, resume=resume, observers=(screen.observe,))
         else:
             from metricface.runs.run import run as run_recipe
 
-            finished = run_recipe(recipes[0], known, screen, out=out, resume=resume, observers=(screen.observe,))
+            finished = run_recipe(recipes[0], registries, screen, out=out, resume=resume, observers=(screen.observe,))
             document = {"folder": str(finished.folder), **finished.report}
     if as_json:
         print(json.dumps(document, indent=2))
@@ -85,17 +85,23 @@ def _with_seeds(overrides: Sequence[str], text: str) -> list[list[str]]:
 
 
 def _dry_run(
-    recipes: Sequence[Recipe], known: Registries, screen: Screen, *, out: Path | None, resume: bool, with_seeds: bool
+    recipes: Sequence[Recipe],
+    registries: Registries,
+    screen: Screen,
+    *,
+    out: Path | None,
+    resume: bool,
+    with_seeds: bool,
 ) -> dict[str, Any]:
     """Check the folders and build everything; train and write nothing; return what there is."""
-    from metricface.build import experiment as build
+    from metricface.build.experiment import build_experiment
     from metricface.runs.seeds import check_seeds
 
     if with_seeds:
-        for recipe, done in zip(recipes, check_seeds(recipes, known, out=out, resume=resume), strict=True):
+        for recipe, done in zip(recipes, check_seeds(recipes, registries, out=out, resume=resume), strict=True):
             state = "would run" if done is None else f"finished already in {done.folder}"
             screen.say(f"seed {recipe.run.seed}: {state}")
-    experiment = build.experiment(recipes[0], known, screen)
+    experiment = build_experiment(recipes[0], registries, screen)
     for notice in experiment.notices:
         screen.say(notice)
     return experiment.describe()

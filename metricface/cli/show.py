@@ -24,12 +24,12 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
-    from metricface.components.provenance import Trial, describe, first_line
-    from metricface.components.registry import registries
+    from metricface.components.provenance import LoadCheck, describe, first_line
+    from metricface.components.registry import installed_registries
 
     if kind not in KINDS:
         raise UsageError(f"show: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
-    registry = registries()[kind]
+    registry = installed_registries()[kind]
     try:
         entry = registry.find(name)
     except PluginError as error:  # the name is the mistake here, and no plugin's
@@ -39,7 +39,7 @@ def show(
         component = registry.load(name)
     except PluginError as error:
         broken = error
-    trial = Trial(broken.reason) if broken else Trial(summary=first_line(inspect.getdoc(component)))
+    trial = LoadCheck(broken.reason) if broken else LoadCheck(summary=first_line(inspect.getdoc(component)))
     found = describe(entry, trial)
     if as_json:
         facts = {} if broken else _facts(name, component, KINDS[kind])

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Unit
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
 from torch import nn
 
-from metricface.contracts import Choice
+from metricface.contracts import KeysOf
 from metricface.errors import MetricFaceError, RecipeError, TrainingError
 
 _BASE = "is a base class of the library's own"
@@ -89,11 +89,11 @@ def signatures(module: ModuleType) -> Mapping[str, inspect.Signature]:
     return {name: _signature(made) for name, made in sorted(classes(module).items()) if name not in EXCLUDED}
 
 
-def make(choice: Choice, name: str, arguments: Mapping[str, Any], *, where: str, **filled: Any) -> nn.Module:
+def make(keys: KeysOf, name: str, arguments: Mapping[str, Any], *, where: str, **filled: Any) -> nn.Module:
     """Return an object of a class of the library, and the objects that it takes with it.
 
     Args:
-        choice: one of those of this module.
+        keys: one of those of this module.
         name: of the class.
         arguments: of its constructor, without checks of type; tables stand for objects.
         where: what to call the component in an error.
@@ -102,10 +102,10 @@ def make(choice: Choice, name: str, arguments: Mapping[str, Any], *, where: str,
     Raises:
         RecipeError: no recipe may name it, or it refuses its arguments.
     """
-    known = choice.signatures()
+    known = keys.signatures()
     if name not in known:
-        raise RecipeError(f"{where}: {choice.refusal(name)}")
-    made = classes(_MODULES[choice.what])[name]
+        raise RecipeError(f"{where}: {keys.refusal(name)}")
+    made = classes(_MODULES[keys.what])[name]
     given: dict[str, Any] = {key: value for key, value in filled.items() if key in _parameters(made)}
     for key, value in arguments.items():
         if key in TABLES and value is not None:
@@ -132,10 +132,10 @@ def _class_weights(values: Sequence[float], filled: Mapping[str, Any], where: st
     return torch.tensor(values)
 
 
-def make_named(choice: Choice, table: Mapping[str, Any], *, where: str, **filled: Any) -> nn.Module:
+def make_named(keys: KeysOf, table: Mapping[str, Any], *, where: str, **filled: Any) -> nn.Module:
     """Return what a table stands for whose `name` is the class and whose other keys are arguments (see `make`)."""
     rest = {key: value for key, value in table.items() if key != "name"}
-    return make(choice, str(table.get("name", "")), rest, where=where, **filled)
+    return make(keys, str(table.get("name", "")), rest, where=where, **filled)
 
 
 @contextmanager
@@ -194,12 +194,12 @@ def _annotation(owner: str, parameter: inspect.Parameter) -> Any:
     return known | None if parameter.default is None else known
 
 
-LOSSES = Choice("loss", partial(signatures, losses), key="loss", refused=EXCLUDED, filled=FILLED)
-MINERS = Choice("miner", partial(signatures, miners), key="miner", refused=EXCLUDED)
-MEMORY_MINERS = Choice("miner", partial(signatures, miners), refused=EXCLUDED)
-_DISTANCES = Choice("distance", partial(signatures, distances), refused=EXCLUDED)
-_REDUCERS = Choice("reducer", partial(signatures, reducers), refused=EXCLUDED)
-_REGULARIZERS = Choice("regularizer", partial(signatures, regularizers), refused=EXCLUDED, filled=FILLED)
+LOSSES = KeysOf("loss", partial(signatures, losses), key="loss", refused=EXCLUDED, filled=FILLED)
+MINERS = KeysOf("miner", partial(signatures, miners), key="miner", refused=EXCLUDED)
+MEMORY_MINERS = KeysOf("miner", partial(signatures, miners), refused=EXCLUDED)
+_DISTANCES = KeysOf("distance", partial(signatures, distances), refused=EXCLUDED)
+_REDUCERS = KeysOf("reducer", partial(signatures, reducers), refused=EXCLUDED)
+_REGULARIZERS = KeysOf("regularizer", partial(signatures, regularizers), refused=EXCLUDED, filled=FILLED)
 TABLES = {
     "distance": _DISTANCES,
     "reducer": _REDUCERS,

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from metricface.components.provenance import first_line
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.errors import PluginError
 
 
@@ -21,12 +21,12 @@ def main(asked: Sequence[str]) -> None:
     """Load every "kind package:name" of `asked`."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what components print is no answer
-    known = registries()
+    registries = installed_registries()
     for line in asked:
         kind, _, name = line.partition(" ")
         reason = summary = ""
         try:
-            summary = first_line(inspect.getdoc(known[kind].load(name)))
+            summary = first_line(inspect.getdoc(registries[kind].load(name)))
         except PluginError as error:
             reason = error.reason
         print(json.dumps({"reason": reason, "summary": summary}), file=answers, flush=True)

@@ -50,24 +50,24 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class LoadCheck:
     """What came of loading a component: why it is broken, or "", and the first line of its docstring."""
 
     reason: str = ""
     summary: str = ""
 
 
-def survey(known: Registries, kinds: Iterable[str]) -> list[Provenance]:
+def survey(registries: Registries, kinds: Iterable[str]) -> list[Provenance]:
     """Return every component of some kinds, those of other packages after a trial."""
-    registries = [known[kind] for kind in kinds]
-    entries = [entry for registry in registries for entry in registry.entries()]
+    asked = [registries[kind] for kind in kinds]
+    entries = [entry for registry in asked for entry in registry.entries()]
     foreign = [entry for entry in entries if entry.distribution != _OWN]
     trials = dict(zip(foreign, _try_out(foreign), strict=True))
     twins = {entry: [twin for twin in entries if _key(twin) == _key(entry) and twin != entry] for entry in entries}
     return [describe(entry, trials.get(entry), twins[entry]) for entry in entries]
 
 
-def describe(entry: Entry, trial: Trial | None = None, twins: Sequence[Entry] = ()) -> Provenance:
+def describe(entry: Entry, trial: LoadCheck | None = None, twins: Sequence[Entry] = ()) -> Provenance:
     """Return where a component comes from.
 
     Args:
@@ -96,7 +96,7 @@ def _key(entry: Entry) -> tuple[str, str]:
     return entry.kind, entry.name
 
 
-def _read(entry: Entry) -> tuple[str, Trial]:
+def _read(entry: Entry) -> tuple[str, LoadCheck]:
     """Return the file of a component's module, and what its text says: a fault, or the docstring."""
     module, _, name = entry.value.partition(":")
     file = ""
@@ -104,15 +104,15 @@ def _read(entry: Entry) -> tuple[str, Trial]:
         spec = _find(module)
         file = (spec.origin if spec is not None else None) or ""
         if not file:
-            return "", Trial(f"there is no module {module}. Install {entry.distribution} again.")
+            return "", LoadCheck(f"there is no module {module}. Install {entry.distribution} again.")
         tree = ast.parse(Path(file).read_bytes()) if file.endswith(".py") else ast.Module([], [])
     except (OSError, SyntaxError, ValueError, ImportError) as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return file, Trial(f"{module} cannot be read ({said}). Install {entry.distribution} again.")
+        return file, LoadCheck(f"{module} cannot be read ({said}). Install {entry.distribution} again.")
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return file, Trial(summary=first_line(ast.get_docstring(node)))
-    return file, Trial(f"{file} defines no {name}. Install {entry.distribution} again.")
+            return file, LoadCheck(summary=first_line(ast.get_docstring(node)))
+    return file, LoadCheck(f"{file} defines no {name}. Install {entry.distribution} again.")
 
 
 def _find(module: str) -> ModuleSpec | None:
@@ -125,16 +125,16 @@ def _find(module: str) -> ModuleSpec | None:
     return spec
 
 
-def _try_out(entries: Sequence[Entry]) -> list[Trial]:
+def _try_out(entries: Sequence[Entry]) -> list[LoadCheck]:
     """Load components of other packages in processes: one for all, and another one after each that ends its own."""
-    found: list[Trial] = []
+    found: list[LoadCheck] = []
     while len(found) < len(entries):
         left = entries[len(found) :]
         answers, end = _in_a_process([f"{entry.kind} {entry.distribution}:{entry.name}" for entry in left])
-        found += [Trial(**json.loads(answer)) for answer in answers]
+        found += [LoadCheck(**json.loads(answer)) for answer in answers]
         if len(answers) < len(left):
             package = left[len(answers)].distribution
-            found.append(Trial(f"importing it {end}. Mend or uninstall {package}."))
+            found.append(LoadCheck(f"importing it {end}. Fix or uninstall {package}."))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, nearest
 
-Component = Callable[..., Any]
+Factory = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Registry:
         """
         return self._entry(self._point(name), ambiguous=False)
 
-    def load(self, name: str) -> Component:
+    def load(self, name: str) -> Factory:
         """Import a component and check it against the contract of its kind.
 
         Raises:
@@ -78,7 +78,7 @@ class Registry:
         except (Exception, SystemExit) as error:
             reason = (
                 f"cannot be imported ({type(error).__name__}: {_one_line(error)}). "
-                f"Mend or uninstall {_distribution(point)[0]}."
+                f"Fix or uninstall {_distribution(point)[0]}."
             )
             raise PluginError(f"{where}: {reason}", reason) from error
         broken = broken_contract(component, self.kind)
@@ -106,7 +106,7 @@ class Registry:
         return Entry(self.kind.name, point.name, point.value, distribution, version, status)
 
 
-def registries() -> dict[str, Registry]:
+def installed_registries() -> dict[str, Registry]:
     """Return a registry of every kind; the installed packages are looked through once."""
     found = entry_points()
     return {name: Registry(kind, found.select(group=kind.group)) for name, kind in KINDS.items()}

@@ -1,3 +1,120 @@
 """The contracts between the engine and its components. Nothing here imports torch or numpy at run time."""
 
-from metricface.contracts.data import *  # noqa: F403
+from typing import TYPE_CHECKING
+
+from metricface.contracts.capabilities import (
+    HasConsumes,
+    HasExemptions,
+    HasImageSize,
+    HasMetrics,
+    HasNeeds,
+    HasNotices,
+    HasParameterGroups,
+    HasParameterStages,
+    HasRebalancing,
+    HasState,
+    HasStoredArguments,
+    HasUsesPairs,
+    MakesConditions,
+    Rebalancing,
+    notices_of,
+    wants_logits,
+)
+from metricface.contracts.components import (
+    Backbone,
+    Dataset,
+    Distortion,
+    Evaluator,
+    Head,
+    Index,
+    Loss,
+    Miner,
+    Need,
+    Optimizer,
+    Sampler,
+    Schedule,
+    Subject,
+    Transform,
+)
+from metricface.contracts.console import Console, Progress, Silent
+from metricface.contracts.data import (
+    CLEAN,
+    GALLERY,
+    PROBE,
+    ROLE,
+    Batch,
+    EmbeddingSet,
+    HeadOutput,
+    InputSpec,
+    Item,
+    LossInput,
+    Predictions,
+    View,
+)
+from metricface.contracts.keys_of import KeysOf
+from metricface.contracts.kinds import KINDS, Kind
+from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Value
+
+if TYPE_CHECKING:
+    from metricface.contracts.arrays import FloatArray as FloatArray
+    from metricface.contracts.arrays import Image as Image
+    from metricface.contracts.arrays import IntArray as IntArray
+    from metricface.contracts.arrays import TextArray as TextArray
+
+__all__ = [
+    "CLEAN",
+    "GALLERY",
+    "KINDS",
+    "PROBE",
+    "ROLE",
+    "Backbone",
+    "Batch",
+    "Console",
+    "Dataset",
+    "Distortion",
+    "EmbeddingSet",
+    "Evaluator",
+    "HasConsumes",
+    "HasExemptions",
+    "HasImageSize",
+    "HasMetrics",
+    "HasNeeds",
+    "HasNotices",
+    "HasParameterGroups",
+    "HasParameterStages",
+    "HasRebalancing",
+    "HasState",
+    "HasStoredArguments",
+    "HasUsesPairs",
+    "Head",
+    "HeadOutput",
+    "Index",
+    "InputSpec",
+    "Item",
+    "KeysOf",
+    "Kind",
+    "Loss",
+    "LossInput",
+    "MakesConditions",
+    "Miner",
+    "Need",
+    "OperatingPoint",
+    "Optimizer",
+    "Outcomes",
+    "Predictions",
+    "Progress",
+    "Reading",
+    "Rebalancing",
+    "Refusal",
+    "Result",
+    "Row",
+    "Sampler",
+    "Schedule",
+    "Silent",
+    "Subject",
+    "Transform",
+    "Value",
+    "View",
+    "notices_of",
+    "wants_logits",
+]

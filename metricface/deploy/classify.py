@@ -16,17 +16,18 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from metricface.build import experiment as build
+from metricface.build import components as make
 from metricface.build.model_file import load_model
 from metricface.components.registry import Registries
-from metricface.contracts import Head
+from metricface.contracts import Head, Progress
 from metricface.data.images import central_crop, is_image, limit_threads, read_image, resize
-from metricface.data.loader import Collate, Progress, Sample
+from metricface.data.loader import Collate, Sample
 from metricface.errors import DataError, ModelError
 from metricface.files import write_atomically
 from metricface.functional.metrics.calibration import class_logits, probabilities
 from metricface.functional.metrics.decisions import decide
 from metricface.machine import choose_device, usable_cores
+from metricface.model.face_model import laid_out
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
@@ -93,8 +94,8 @@ class Classifier:
         if not points:
             self.notices = (f"{loaded.folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
         self._device = choose_device(device)
-        self._model: nn.Module = build.laid_out(loaded.model, self._device)
-        self._head: Head = build.on(self._device, loaded.head)
+        self._model: nn.Module = laid_out(loaded.model, self._device)
+        self._head: Head = make.on(self._device, loaded.head)
         self._crop, self._image_size = loaded.crop, loaded.image_size
         self._collate = Collate(loaded.input_spec)
 

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metricface.build import experiment as build
+from metricface.build import components as make
+from metricface.build.experiment import describe_photos
 from metricface.build.model_file import LoadedModel, load_model, stored_component
 from metricface.components.registry import Registries
-from metricface.contracts import Dataset, Evaluator
+from metricface.contracts import Console, Dataset, Evaluator, wants_logits
 from metricface.contracts.results import Result
 from metricface.data.gallery_and_probes import GalleryAndProbes
-from metricface.data.loader import Photos
+from metricface.data.photos import Photos
 from metricface.errors import ModelError
 from metricface.evaluation.subject import ModelSubject
 from metricface.machine import choose_device, worker_count
 from metricface.model.description import Description, Reference
-from metricface.recipe.schema import Component
+from metricface.model.face_model import laid_out
+from metricface.recipe.schema import ComponentSpec
 
 IDENTIFICATION = "identification"
 
@@ -30,7 +32,7 @@ def evaluate_model(
     path: Path,
     data: Path | None,
     registries: Registries,
-    console: build.Console,
+    console: Console,
     *,
     gallery_and_probes: tuple[Path, Path] | None = None,
     device: str = "auto",
@@ -66,17 +68,17 @@ def evaluate_model(
         console.say(notice)
     chosen = choose_device(device)
     subject = ModelSubject(
-        build.laid_out(loaded.model, chosen),
+        laid_out(loaded.model, chosen),
         photos,
         loaded.input_spec,
-        head=build.on(chosen, loaded.head),
+        head=make.on(chosen, loaded.head),
         operating_points={} if asked.fitted_here else loaded.operating_points,
         device=chosen,
         workers=worker_count("auto", chosen),
         progress=console.progress("evaluating"),
     )
     results = {name: evaluator(subject) for name, evaluator in evaluators.items()}
-    return results, {**asked.named, **build.describe_photos(photos)}
+    return results, {**asked.named, **describe_photos(photos)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +100,15 @@ def _stored_data(description: Description, data: Path | None, registries: Regist
     root = own if data is None else data
     split = "val" if (root / "val").is_dir() or data is None else ""
     stored = stored_component(registries, "dataset", description.data)
-    dataset = build.component(registries, stored, root=root, split=split)
+    dataset = make.component(registries, stored, root=root, split=split)
     fitted_here = description.calibration is None and (root / split).resolve() == (own / "val").resolve()
     return _Asked(dataset, description.evaluate, {"root": str(root), "split": split or root.name}, fitted_here)
 
 
 def _gallery_and_probes(description: Description, gallery: Path, probes: Path, registries: Registries) -> _Asked:
     """Return two folders of people's folders as one dataset, to be identified as the model's recipe says or plainly."""
-    folders = Component("dataset", "identity-folder")
-    parts = [build.component(registries, folders, root=root, split="") for root in (gallery, probes)]
+    folders = ComponentSpec("dataset", "identity-folder")
+    parts = [make.component(registries, folders, root=root, split="") for root in (gallery, probes)]
     named = {"root": f"gallery {gallery}, probes {probes}", "split": f"gallery {gallery.name}, probes {probes.name}"}
     evaluators = [part for part in description.evaluate if part.name == IDENTIFICATION] or [_PLAIN]
     return _Asked(GalleryAndProbes(*parts), evaluators, named, fitted_here=False)
@@ -120,8 +122,8 @@ def _evaluators(loaded: LoadedModel, references: Sequence[Reference], registries
     for reference in references:
         name = reference.name
         stored = stored_component(registries, "evaluator", reference)
-        found[name] = build.component(registries, stored, class_names=loaded.description.labels)
-        if build.wants_logits(found[name]) and loaded.head is None:
+        found[name] = make.component(registries, stored, class_names=loaded.description.labels)
+        if wants_logits(found[name]) and loaded.head is None:
             raise ModelError(
                 f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."
             )

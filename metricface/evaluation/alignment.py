@@ -14,7 +14,7 @@ Columns = Mapping[str, npt.NDArray[np.str_]]
 Key = tuple[str, str]
 
 _FACTS = ("person", "condition", "group", "label")  # of a probe, whatever the model; the other columns are found
-_MEND = "Evaluate both on the same data: metricface eval MODEL --data DIR --outcomes FOLDER"
+_WAY_OUT = "Evaluate both on the same data: metricface eval MODEL --data DIR --outcomes FOLDER"
 
 
 def align(evaluator: str, tables: Mapping[str, Table]) -> dict[str, Columns]:
@@ -35,7 +35,7 @@ def align(evaluator: str, tables: Mapping[str, Table]) -> dict[str, Columns]:
         if missing or extra:
             raise DataError(
                 f"{evaluator}: not the same probes in {first} and {name}: {_some(missing)} only in the first, "
-                f"{_some(extra)} only in the second. {_MEND}"
+                f"{_some(extra)} only in the second. {_WAY_OUT}"
             )
     keys = sorted(places[first])
     aligned = {name: _sorted(table, [places[name][key] for key in keys]) for name, table in tables.items()}
@@ -46,7 +46,7 @@ def align(evaluator: str, tables: Mapping[str, Table]) -> dict[str, Columns]:
                 at = differs[0]
                 raise DataError(
                     f"{evaluator}: {columns['path'][at]} has the {column} {str(mine[at])!r} in {first} and "
-                    f"{str(other[at])!r} in {name}, so they are not of the same data. {_MEND}"
+                    f"{str(other[at])!r} in {name}, so they are not of the same data. {_WAY_OUT}"
                 )
     return aligned
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from metricface.contracts import Batch, Dataset, EmbeddingSet, Head, InputSpec, Predictions
+from metricface.contracts import Batch, Dataset, EmbeddingSet, Head, InputSpec, Predictions, Progress
 from metricface.contracts.results import OperatingPoint
-from metricface.data.loader import Collate, Progress, Sample, condition_names, start_worker
+from metricface.data.loader import Collate, Sample, condition_names, start_worker
 from metricface.errors import EvaluationError
 
 

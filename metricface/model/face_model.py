@@ -120,6 +120,12 @@ class FaceModel(nn.Module):
         return views + [view.flip(-1) for view in views] if self.mirror else views
 
 
+def laid_out(model: FaceModel, device: torch.device) -> FaceModel:
+    """Move a model to the device in the memory order that training and evaluation share, for equal roundings."""
+    moved: FaceModel = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
 def backbone_stages(backbone: nn.Module, key: str) -> Sequence[Sequence[str]]:
     """Return the names of the backbone's parameters, stage by stage, for the recipe's `key` that needs them.
 

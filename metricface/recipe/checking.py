@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from metricface.contracts import Choice
+from metricface.contracts import KeysOf
 from metricface.recipe.problems import Problems
-from metricface.recipe.signature import choice_of, in_degrees, signature_model, validated
-from metricface.recipe.toml_lines import Path
+from metricface.recipe.signature import in_degrees, keys_of, signature_model, validated
+from metricface.recipe.toml_lines import KeyPath
 
 FILLED_IN = "is filled in by MetricFace: take it out"
 
 
 def checked_table(
-    problems: Problems, path: Path, model: type[BaseModel], table: Mapping[str, Any], *, extra: tuple[str, ...] = ()
+    problems: Problems, path: KeyPath, model: type[BaseModel], table: Mapping[str, Any], *, extra: tuple[str, ...] = ()
 ) -> dict[str, Any] | None:
     """Return the checked values of the table at `path`, defaults included, or None after problems.
 
@@ -43,45 +43,45 @@ def checked_table(
     return {**values, **inner}
 
 
-def _chosen(problems: Problems, path: Path, model: type[BaseModel], table: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(problems: Problems, path: KeyPath, model: type[BaseModel], table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checked values, or None, of every table whose keys depend on a name that is a text at least."""
     found: dict[str, Any] = {}
     for key, field in model.model_fields.items():
-        choice, given = choice_of(field), table.get(key)
-        if choice is None or not isinstance(given, dict | None) or _holds_a_date(given):
+        keys, given = keys_of(field), table.get(key)
+        if keys is None or not isinstance(given, dict | None) or _holds_a_date(given):
             continue
-        if choice.key and isinstance(table.get(choice.key), str):
-            found[key] = _table_of(problems, (*path, key), (*path, choice.key), choice, table[choice.key], given or {})
-        elif not choice.key and given is not None:
+        if keys.key and isinstance(table.get(keys.key), str):
+            found[key] = _table_of(problems, (*path, key), (*path, keys.key), keys, table[keys.key], given or {})
+        elif not keys.key and given is not None:
             name = given.get("name")
             rest = {inner: value for inner, value in given.items() if inner != "name"}
-            values = _table_of(problems, (*path, key), (*path, key, "name"), choice, name, rest)
+            values = _table_of(problems, (*path, key), (*path, key, "name"), keys, name, rest)
             found[key] = None if values is None else {"name": name, **values}
     return found
 
 
 def _table_of(
-    problems: Problems, path: Path, name_path: Path, choice: Choice, name: object, table: dict[str, Any]
+    problems: Problems, path: KeyPath, name_path: KeyPath, keys: KeysOf, name: object, table: dict[str, Any]
 ) -> dict[str, Any] | None:
     """Return the checked table of the callable called `name`, or None after problems."""
-    signatures = choice.signatures()
+    signatures = keys.signatures()
     if not isinstance(name, str):
         problems.add(name_path, f"is missing or no text. There are: {', '.join(signatures)}")
         return None
     if name not in signatures:
-        problems.add(name_path, choice.refusal(name))
+        problems.add(name_path, keys.refusal(name))
         return None
-    filled = [key for key in table if key in choice.filled]
+    filled = [key for key in table if key in keys.filled]
     for key in filled:
         problems.add((*path, key), FILLED_IN)
     rest = {key: value for key, value in table.items() if key not in filled}
     values = checked_table(
-        problems, path, signature_model(name, signatures[name]), rest, extra=() if choice.key else ("name",)
+        problems, path, signature_model(name, signatures[name]), rest, extra=() if keys.key else ("name",)
     )
     return None if filled else values
 
 
-def _warn_of_radians(problems: Problems, path: Path, model: type[BaseModel], values: Mapping[str, Any]) -> None:
+def _warn_of_radians(problems: Problems, path: KeyPath, model: type[BaseModel], values: Mapping[str, Any]) -> None:
     """Warn of an angle in degrees that is so small that radians may be meant."""
     for key, field in model.model_fields.items():
         if in_degrees(field) and 0 < values[key] <= math.pi / 2:

@@ -7,10 +7,10 @@ from typing import Any
 
 from metricface.recipe.naming import element_names
 
-Recipe = Mapping[str, Any]
+RecipeTables = Mapping[str, Any]
 
 
-def differing_keys(a: Sequence[Recipe], b: Sequence[Recipe]) -> dict[str, tuple[list[Any], list[Any]]]:
+def differing_keys(a: Sequence[RecipeTables], b: Sequence[RecipeTables]) -> dict[str, tuple[list[Any], list[Any]]]:
     """Return key -> its values in the recipes of either side, for every key whose values are not the same ones.
 
     Nested keys are joined with dots: `head.margin`. A component of an array is reached by its name, as `--set` does

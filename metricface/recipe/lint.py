@@ -5,42 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from metricface.components.registry import Registries
+from metricface.contracts import HasConsumes, HasMetrics, HasUsesPairs, wants_logits
 from metricface.errors import nearest
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
-from metricface.recipe.schema import Component, Recipe
+from metricface.recipe.schema import ComponentSpec, Recipe
 
 
-def lint(recipe: Recipe, known: Registries, problems: Problems) -> None:
+def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     """Add what does not fit together: losses and head, miner and losses, the embedding layer, what is selected.
 
     Two corrections for imbalance are warned of, not refused: a method may mean it so.
     """
-    losses: list[Any] = [known["loss"].load(part.name) for part in recipe.losses]
+    losses: list[Any] = [registries["loss"].load(part.name) for part in recipe.losses]
     _head(recipe, losses, problems)
     if recipe.miner is not None and not any(map(_uses_pairs, losses, recipe.losses)):
         problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")
-    _logits(recipe, known, problems)
+    _logits(recipe, registries, problems)
     _whitening(recipe, problems)
     _evaluators_once(recipe, problems)
-    _select(recipe, known, problems)
-    for stack in stacks(recipe, known):
+    _select(recipe, registries, problems)
+    for stack in stacks(recipe, registries):
         problems.warn(("loss", stack.place), stack.warning())
 
 
 def _head(recipe: Recipe, losses: list[Any], problems: Problems) -> None:
-    wants_logits = [getattr(loss, "consumes", "embeddings") == "logits" for loss in losses]
-    for number, (part, wants) in enumerate(zip(recipe.losses, wants_logits, strict=True)):
+    on_logits = [_wants_logits(loss) for loss in losses]
+    for number, (part, wants) in enumerate(zip(recipe.losses, on_logits, strict=True)):
         if wants and recipe.head is None:
             problems.add(("loss", number, "name"), f"{part.name!r} needs the logits of a head: add a [head]")
-    if recipe.head is not None and not any(wants_logits):
+    if recipe.head is not None and not any(on_logits):
         problems.add(("head",), 'no loss uses its logits: add a loss such as "cross-entropy", or take the head out')
 
 
-def _logits(recipe: Recipe, known: Registries, problems: Problems) -> None:
+def _logits(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     """An evaluator that judges classes needs a head to give it logits, on the embeddings that it was trained on."""
     for number, part in enumerate(recipe.evaluators):
-        if "logits" not in getattr(known["evaluator"].load(part.name), "needs", ()):
+        if not wants_logits(registries["evaluator"].load(part.name)):
             continue
         if recipe.head is None:
             problems.add(("evaluate", number, "name"), f"{part.name!r} needs the logits of a head: add a [head]")
@@ -60,9 +61,13 @@ def _whitening(recipe: Recipe, problems: Problems) -> None:
         )
 
 
-def _uses_pairs(loss: Any, part: Component) -> bool:
-    uses = getattr(loss, "uses_pairs", getattr(loss, "consumes", "embeddings") == "embeddings")
+def _uses_pairs(loss: Any, part: ComponentSpec) -> bool:
+    uses = loss.uses_pairs if isinstance(loss, HasUsesPairs) else not _wants_logits(loss)
     return bool(uses(part.arguments) if callable(uses) else uses)
+
+
+def _wants_logits(loss: Any) -> bool:
+    return isinstance(loss, HasConsumes) and loss.consumes == "logits"
 
 
 def _evaluators_once(recipe: Recipe, problems: Problems) -> None:
@@ -75,12 +80,16 @@ def _evaluators_once(recipe: Recipe, problems: Problems) -> None:
             )
 
 
-def _select(recipe: Recipe, known: Registries, problems: Problems) -> None:
+def _select(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     select = recipe.train.select
+    evaluators: list[tuple[str, Any]] = [
+        (part.name, registries["evaluator"].load(part.name)) for part in recipe.evaluators
+    ]
     allowed = [
-        f"{part.name}.{figure}"
-        for part in recipe.evaluators
-        for figure in getattr(known["evaluator"].load(part.name), "metrics", ())
+        f"{name}.{figure}"
+        for name, evaluator in evaluators
+        if isinstance(evaluator, HasMetrics)
+        for figure in evaluator.metrics
     ]
     if select != "last" and select not in allowed:
         listed = ", ".join(["last", *allowed])

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from metricface.components.registry import Registries, registries
+from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, RecipeError, nearest
 from metricface.recipe.checking import FILLED_IN, checked_table
@@ -18,7 +18,15 @@ from metricface.recipe.lint import lint
 from metricface.recipe.overrides import apply_overrides
 from metricface.recipe.photo_size import with_usual_size
 from metricface.recipe.problems import Problems
-from metricface.recipe.schema import Component, DataSection, EmbeddingSection, Recipe, RunSection, Section, TrainSection
+from metricface.recipe.schema import (
+    ComponentSpec,
+    DataSection,
+    EmbeddingSection,
+    Recipe,
+    RunSection,
+    Section,
+    TrainSection,
+)
 from metricface.recipe.signature import arguments_model, takes_distortions
 from metricface.recipe.toml_lines import key_lines
 
@@ -31,19 +39,19 @@ _REPEATS = {
 _REQUIRED = ("run", "data", "backbone", "loss", "sampler", "optimizer", "train")
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = (), known: Registries | None = None) -> Recipe:
+def load_recipe(path: Path, overrides: Sequence[str] = (), registries: Registries | None = None) -> Recipe:
     """Read, override and check a recipe.
 
     Args:
         path: a TOML file.
         overrides: "key=value" each, as `--set` takes them.
-        known: kind -> registry; None looks at the installed packages.
+        registries: kind -> registry; None looks at the installed packages.
 
     Raises:
         RecipeError: everything that is wrong, one line each: `file:line  key  what. Did you mean ...? Parameters: ...`.
         PluginError: the recipe is right, but a component that it names is broken.
     """
-    known = registries() if known is None else known
+    registries = installed_registries() if registries is None else registries
     text = _read(path)
     try:
         table = tomllib.loads(text)
@@ -51,9 +59,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), known: Registries | N
         raise RecipeError(_syntax_error(path, text, error)) from error
     problems = Problems(str(path), key_lines(text), table)
     apply_overrides(table, overrides, _REPEATS, problems)
-    recipe = _Reader(table, known, problems).recipe(path)
+    recipe = _Reader(table, registries, problems).recipe(path)
     if recipe is not None:
-        lint(recipe, known, problems)
+        lint(recipe, registries, problems)
     problems.refuse()
     assert recipe is not None  # refuse() has raised otherwise
     return replace(recipe, notices=tuple(problems.warnings))
@@ -62,8 +70,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), known: Registries | N
 class _Reader:
     """Reads the sections of one table; what it cannot read becomes a problem."""
 
-    def __init__(self, table: dict[str, Any], known: Registries, problems: Problems) -> None:
-        self._table, self._known, self._problems = table, known, problems
+    def __init__(self, table: dict[str, Any], registries: Registries, problems: Problems) -> None:
+        self._table, self._registries, self._problems = table, registries, problems
         self._complete = True
 
     def recipe(self, path: Path) -> Recipe | None:
@@ -73,7 +81,7 @@ class _Reader:
         parts = {section: self._components(kind) for section, kind in _BY_SECTION.items() if section != "data"}
         plain: dict[str, Any] = {name: self._plain(name, model) for name, model in _PLAIN.items()}
         if self._complete and "image_size" not in self._table["data"]:
-            data = with_usual_size(data, parts["backbone"][0], self._known, self._problems)
+            data = with_usual_size(data, parts["backbone"][0], self._registries, self._problems)
             self._complete = data is not None
         if not self._complete:
             return None
@@ -124,7 +132,7 @@ class _Reader:
         dataset = self._component(("data",), KINDS["dataset"], table, extra=tuple(DataSection.model_fields))
         return dataset, self._validated(("data",), DataSection, own)
 
-    def _components(self, kind: Kind) -> tuple[Component, ...]:
+    def _components(self, kind: Kind) -> tuple[ComponentSpec, ...]:
         section = kind.section or ""
         tables = self._table.get(section, [])
         if not kind.repeats:
@@ -136,9 +144,9 @@ class _Reader:
 
     def _component(
         self, path: tuple[str | int, ...], kind: Kind, table: dict[str, Any], extra: tuple[str, ...] = ()
-    ) -> Component | None:
+    ) -> ComponentSpec | None:
         """Return one component with checked arguments, or None after problems."""
-        registry = self._known[kind.name]
+        registry = self._registries[kind.name]
         arguments = {key: value for key, value in table.items() if key != "name"}
         weight = arguments.pop("weight", 1.0) if kind.name == "loss" else 1.0
         extra = ("weight", *extra) if kind.name == "loss" else extra
@@ -167,11 +175,11 @@ class _Reader:
             self._check_distortions(path, arguments.get("distortions"))
         if checked is None:
             return None
-        return Component(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
+        return ComponentSpec(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
 
     def _check_distortions(self, path: tuple[str | int, ...], asked: Any) -> None:
         """Refuse names of distortions that nobody brings; whatever is no name was refused before."""
-        names = self._known["distortion"].names()
+        names = self._registries["distortion"].names()
         for name in asked if isinstance(asked, list) else ():
             if isinstance(name, str) and name not in names:
                 listed = ", ".join(names)

@@ -8,18 +8,18 @@ from metricface.components.registry import Registries
 from metricface.contracts import HasImageSize
 from metricface.errors import MetricFaceError, PluginError
 from metricface.recipe.problems import Problems
-from metricface.recipe.schema import Component, DataSection
+from metricface.recipe.schema import ComponentSpec, DataSection
 
 
 def with_usual_size(
-    data: DataSection, backbone: Component, known: Registries, problems: Problems
+    data: DataSection, backbone: ComponentSpec, registries: Registries, problems: Problems
 ) -> DataSection | None:
     """Return [data] with the backbone's usual side length, or as it is where that has none; None after a problem.
 
     Raises:
         PluginError: the backbone's `usual_image_size` fails.
     """
-    component: Any = known["backbone"].load(backbone.name)
+    component: Any = registries["backbone"].load(backbone.name)
     if not isinstance(component, HasImageSize):
         return data
     try:
@@ -30,6 +30,6 @@ def with_usual_size(
     except Exception as error:
         raise PluginError(
             f"backbone {backbone.name!r} of {backbone.distribution} {backbone.version}: usual_image_size() failed "
-            f"({type(error).__name__}: {error}). Mend or uninstall {backbone.distribution}."
+            f"({type(error).__name__}: {error}). Fix or uninstall {backbone.distribution}."
         ) from error
     return data if size is None else data.model_copy(update={"image_size": size})

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from metricface.errors import PluginError, RecipeError, nearest
 from metricface.recipe.naming import key_name
-from metricface.recipe.toml_lines import Path
+from metricface.recipe.toml_lines import KeyPath
 
 
 class Problems:
@@ -25,31 +25,31 @@ class Problems:
         warnings: what does not keep a recipe from being used, in the same form.
     """
 
-    def __init__(self, file: str, lines: Mapping[Path, int], table: Mapping[str, Any]) -> None:
+    def __init__(self, file: str, lines: Mapping[KeyPath, int], table: Mapping[str, Any]) -> None:
         self._file, self._lines, self._table = file, lines, table
-        self._overridden: dict[Path, str] = {}
+        self._overridden: dict[KeyPath, str] = {}
         self._recipe: list[str] = []
         self._plugins: list[str] = []
         self.warnings: list[str] = []
 
-    def override(self, path: Path, text: str) -> None:
+    def override(self, path: KeyPath, text: str) -> None:
         """From now on the value at `path` stands in the option `text`, not in the file."""
         self._overridden[path] = text
 
-    def add(self, path: Path, message: str, *, key: str = "") -> None:
+    def add(self, path: KeyPath, message: str, *, key: str = "") -> None:
         """Add a problem of the value at `path`; `key` is what to call it, by default the path itself."""
         self._recipe.append(f"{self._where(path)}  {key or self._shown(path)}  {message}")
 
-    def warn(self, path: Path, message: str) -> None:
+    def warn(self, path: KeyPath, message: str) -> None:
         """Add what the user should know of the value at `path`; the recipe is good all the same."""
         self.warnings.append(f"{self._where(path)}  {self._shown(path)}  {message}")
 
-    def add_plugin(self, path: Path, error: PluginError) -> None:
+    def add_plugin(self, path: KeyPath, error: PluginError) -> None:
         """Add a component that is there but broken."""
         self._plugins.append(f"{self._where(path)}  {self._shown(path)}  {error}")
 
     def add_invalid(
-        self, path: Path, error: ValidationError, allowed: Iterable[str], *, told: Container[str] = ()
+        self, path: KeyPath, error: ValidationError, allowed: Iterable[str], *, told: Container[str] = ()
     ) -> None:
         """Add what pydantic found in the table at `path`, whose keys may be `allowed`; `told` were added before."""
         names = list(allowed)
@@ -73,7 +73,7 @@ class Problems:
         if self._plugins:
             raise PluginError("\n".join(self._plugins))
 
-    def _where(self, path: Path) -> str:
+    def _where(self, path: KeyPath) -> str:
         """Return `file:line` of the path, or of the nearest thing around it."""
         while path:
             if path in self._overridden:
@@ -83,7 +83,7 @@ class Problems:
             path = path[:-1]
         return self._file
 
-    def _shown(self, path: Path) -> str:
+    def _shown(self, path: KeyPath) -> str:
         return key_name(self._table, path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from metricface.components.registry import Registries
 from metricface.contracts import HasRebalancing, Rebalancing
 from metricface.errors import PluginError
-from metricface.recipe.schema import Component, Recipe
+from metricface.recipe.schema import ComponentSpec, Recipe
 
 _EXAMPLE = 5
 
@@ -64,16 +64,16 @@ class Stack:
         return effect
 
 
-def stacks(recipe: Recipe, known: Registries) -> list[Stack]:
+def stacks(recipe: Recipe, registries: Registries) -> list[Stack]:
     """Return the sampler of a recipe with every loss of it, where both correct for imbalance.
 
     Raises:
         PluginError: a component's `rebalances` fails.
     """
-    drawn = _rebalancing(recipe.sampler, known)
+    drawn = _rebalancing(recipe.sampler, registries)
     if drawn is None:
         return []
-    found = [(place, part, _rebalancing(part, known)) for place, part in enumerate(recipe.losses) if part.weight]
+    found = [(place, part, _rebalancing(part, registries)) for place, part in enumerate(recipe.losses) if part.weight]
     return [
         Stack(place, recipe.sampler.name, part.name, drawn, weighed)
         for place, part, weighed in found
@@ -81,8 +81,8 @@ def stacks(recipe: Recipe, known: Registries) -> list[Stack]:
     ]
 
 
-def _rebalancing(part: Component, known: Registries) -> Rebalancing | None:
-    component: Any = known[part.kind].load(part.name)
+def _rebalancing(part: ComponentSpec, registries: Registries) -> Rebalancing | None:
+    component: Any = registries[part.kind].load(part.name)
     if not isinstance(component, HasRebalancing):
         return None
     try:
@@ -90,5 +90,5 @@ def _rebalancing(part: Component, known: Registries) -> Rebalancing | None:
     except Exception as error:
         raise PluginError(
             f"{part.kind} {part.name!r} of {part.distribution} {part.version}: rebalances() failed "
-            f"({type(error).__name__}: {error}). Mend or uninstall {part.distribution}."
+            f"({type(error).__name__}: {error}). Fix or uninstall {part.distribution}."
         ) from error

@@ -108,7 +108,7 @@ class TrainSection(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class ComponentSpec:
     """One component of a recipe.
 
     Args:
@@ -139,20 +139,20 @@ class Recipe:
     run: RunSection
     data: DataSection
     train: TrainSection
-    dataset: Component
-    backbone: Component
-    sampler: Component
-    optimizer: Component
-    losses: tuple[Component, ...]
+    dataset: ComponentSpec
+    backbone: ComponentSpec
+    sampler: ComponentSpec
+    optimizer: ComponentSpec
+    losses: tuple[ComponentSpec, ...]
     embedding: EmbeddingSection | None = None
-    head: Component | None = None
-    miner: Component | None = None
-    schedule: Component | None = None
-    transforms: tuple[Component, ...] = ()
-    evaluators: tuple[Component, ...] = ()
+    head: ComponentSpec | None = None
+    miner: ComponentSpec | None = None
+    schedule: ComponentSpec | None = None
+    transforms: tuple[ComponentSpec, ...] = ()
+    evaluators: tuple[ComponentSpec, ...] = ()
     notices: tuple[str, ...] = field(default=(), compare=False)
 
-    def components(self) -> tuple[Component, ...]:
+    def components(self) -> tuple[ComponentSpec, ...]:
         """Return every component, in the order of the sections."""
         single = (self.backbone, self.head, self.miner, self.sampler, self.optimizer, self.schedule)
         present = [part for part in single if part is not None]

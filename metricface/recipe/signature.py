@@ -13,7 +13,7 @@ from annotated_types import Unit
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-from metricface.contracts import KINDS, Choice, Kind
+from metricface.contracts import KINDS, KeysOf, Kind
 
 _SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -44,9 +44,9 @@ def signature_model(name: str, signature: inspect.Signature) -> type[BaseModel]:
     return create_model(name, __config__=_SETTINGS, **fields)
 
 
-def choice_of(field: FieldInfo) -> Choice | None:
-    """Return the Choice of a parameter that is a table with keys of something chosen by name, or None."""
-    return next((note for note in field.metadata if isinstance(note, Choice)), None)
+def keys_of(field: FieldInfo) -> KeysOf | None:
+    """Return the KeysOf of a parameter that is a table with keys of something chosen by name, or None."""
+    return next((note for note in field.metadata if isinstance(note, KeysOf)), None)
 
 
 def in_degrees(field: FieldInfo) -> bool:
@@ -98,15 +98,15 @@ def choices(component: Any, kind: Kind) -> list[str]:
     waiting, seen = [arguments_model(component, kind)], set()
     while waiting:
         for field in waiting.pop(0).model_fields.values():
-            choice = choice_of(field)
-            if choice is None or choice.what in seen:
+            keys = keys_of(field)
+            if keys is None or keys.what in seen:
                 continue
-            seen.add(choice.what)
-            models = [signature_model(name, signature) for name, signature in choice.signatures().items()]
+            seen.add(keys.what)
+            models = [signature_model(name, signature) for name, signature in keys.signatures().items()]
             shown = {model.__name__: list(_brief(model)) for model in models}
             common = [text for text in next(iter(shown.values())) if all(text in texts for texts in shown.values())]
             also = f" (each also takes {', '.join(common)})" if common else ""
-            lines.append(f"{choice.what}, one of{also}:")
+            lines.append(f"{keys.what}, one of{also}:")
             for name, texts in shown.items():
                 own = ", ".join(text for text in texts if text not in common)
                 lines.append(f"  {name}: {own}" if own else f"  {name}")
@@ -118,7 +118,7 @@ def _brief(model: type[BaseModel]) -> Iterator[str]:
     """Yield each parameter without its type: `margin = 28.6 (degrees)`, `distance = {...}`."""
     for name, field in model.model_fields.items():
         default = "" if field.is_required() else f" = {_plain(field.default)}"
-        shown = " = {...}" if choice_of(field) else default
+        shown = " = {...}" if keys_of(field) else default
         yield f"{name}{shown}" + "".join(f" ({unit})" for unit in _units(field.metadata))
 
 

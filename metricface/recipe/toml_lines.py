@@ -6,19 +6,19 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
-def key_lines(text: str) -> dict[Path, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """Return path -> line (from 1) of every header and key of a valid TOML text.
 
     Elements of an array of tables stand under their number: ("loss", 1, "weight"). A table stands where it is first
     named: `[a.b]` is a line of "a" too.
     """
     rows = text.splitlines()
-    found: dict[Path, int] = {}
-    counts: dict[Path, int] = {}
-    prefix: Path = ()
+    found: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    prefix: KeyPath = ()
     number = 0
     while number < len(rows):
         first = number
@@ -45,9 +45,9 @@ def _parsed(statement: str) -> dict[str, Any] | None:
         return None
 
 
-def _header(table: Mapping[str, Any], counts: dict[Path, int]) -> Path:
+def _header(table: Mapping[str, Any], counts: dict[KeyPath, int]) -> KeyPath:
     """Return the path of [a.b] or [[a.b]]; the latter ends with the element's number."""
-    path: Path = ()
+    path: KeyPath = ()
     value: Any = table
     while isinstance(value, dict) and value:
         ((key, value),) = value.items()
@@ -60,7 +60,7 @@ def _header(table: Mapping[str, Any], counts: dict[Path, int]) -> Path:
     return path
 
 
-def _paths(table: Mapping[str, Any]) -> Iterator[Path]:
+def _paths(table: Mapping[str, Any]) -> Iterator[KeyPath]:
     for key, value in table.items():
         yield (key,)
         if isinstance(value, dict):

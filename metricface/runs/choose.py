@@ -76,7 +76,7 @@ def holds_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
             "Put that back, or name another --out."
         )
     try:
-        return load_recipe(path, known=registries).digest == recipe.digest
+        return load_recipe(path, registries=registries).digest == recipe.digest
     except MetricFaceError as error:
         first = str(error).splitlines()[0]
         raise UsageError(

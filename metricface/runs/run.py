@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from metricface import __version__
-from metricface.build import experiment as build
+from metricface.build.experiment import Experiment, build_experiment, describe_photos
 from metricface.build.model_file import save_model
 from metricface.components.registry import Registries
+from metricface.contracts import Console
 from metricface.contracts.results import Result
-from metricface.data.loader import Photos
+from metricface.data.photos import Photos
 from metricface.evaluation.report.classification_plots import plot_classification
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.evaluation.report.outcomes import write_outcomes
@@ -47,7 +48,7 @@ class Finished:
 def run(
     recipe: Recipe,
     registries: Registries,
-    console: build.Console,
+    console: Console,
     *,
     out: Path | None = None,
     resume: bool = False,
@@ -66,7 +67,7 @@ def run(
 
     Raises:
         Interrupted: a checkpoint is saved unless training had not begun.
-        MetricFaceError: anything that the user can mend.
+        MetricFaceError: anything that the user can fix.
     """
     if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
         console.say(f"finished already in {done.folder}")
@@ -78,7 +79,7 @@ def run(
         if folder.resumed and plan.last.exists():
             saved = read_checkpoint(plan.last, plan.recipe_digest)
         precision = None if saved is None else Precision(**saved["precision"])
-        experiment = build.experiment(recipe, registries, console, precision=precision)
+        experiment = build_experiment(recipe, registries, console, precision=precision)
         for notice in experiment.notices:
             console.say(notice)
         console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
@@ -129,14 +130,14 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
 
 
 def _evaluate(
-    experiment: build.Experiment, photos: Photos, console: build.Console, calibration: Photos | None = None
+    experiment: Experiment, photos: Photos, console: Console, calibration: Photos | None = None
 ) -> dict[str, Result]:
     """Run every evaluator of the recipe on one split, with what is fitted on another."""
     subject = experiment.subject(photos, console.progress("evaluating"), calibration=calibration)
     return {name: evaluator(subject) for name, evaluator in experiment.evaluators.items()}
 
 
-def _record(folder: RunFolder, experiment: build.Experiment, *, fresh: bool) -> None:
+def _record(folder: RunFolder, experiment: Experiment, *, fresh: bool) -> None:
     """Write down what the run is made of."""
     folder.write_record(
         **({"started": now()} if fresh else {}),
@@ -153,10 +154,10 @@ def _record(folder: RunFolder, experiment: build.Experiment, *, fresh: bool) -> 
 
 
 def _report(
-    experiment: build.Experiment,
+    experiment: Experiment,
     plan: Plan,
     folder: RunFolder,
-    console: build.Console,
+    console: Console,
     latest: Mapping[int, dict[str, Result]],
 ) -> dict[str, Any]:
     """Evaluate the chosen epoch on val unless `latest` has that already; write the model, the report and the plots."""
@@ -174,7 +175,7 @@ def _report(
         "metricface": __version__,
         "run": {"name": recipe.run.name, "seed": recipe.run.seed, "started": record.get("started"), "finished": now()},
         "recipe_digest": plan.recipe_digest,
-        "data": {"root": str(recipe.data.root), "split": "val", **build.describe_photos(experiment.val)},
+        "data": {"root": str(recipe.data.root), "split": "val", **describe_photos(experiment.val)},
         "model": {"sha256": digest, **trained},
         "training": training,
         "selection": selection,
@@ -193,7 +194,7 @@ def _report(
     return report
 
 
-def _trained(experiment: build.Experiment, plan: Plan) -> str:
+def _trained(experiment: Experiment, plan: Plan) -> str:
     """Return how long training was, of a state that stands at its end."""
     state, train = experiment.state, experiment.recipe.train
     if state.best is None or state.epoch == plan.epochs:
@@ -204,7 +205,7 @@ def _trained(experiment: build.Experiment, plan: Plan) -> str:
     )
 
 
-def _choose_epoch(experiment: build.Experiment, plan: Plan) -> tuple[int, str]:
+def _choose_epoch(experiment: Experiment, plan: Plan) -> tuple[int, str]:
     """Put the best epoch's weights into the state if one is selected; return the epoch (0-based) and how."""
     state: TrainingState = experiment.state
     if plan.select is None or state.best is None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from metricface import __version__
-from metricface.build import experiment as build
 from metricface.components.registry import Registries
+from metricface.contracts import Console
 from metricface.errors import UsageError
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.files import write_json, write_text
@@ -27,7 +27,7 @@ _SEED = re.compile(r"seed-(0|[1-9]\d*)")
 def run_seeds(
     recipes: Sequence[Recipe],
     registries: Registries,
-    console: build.Console,
+    console: Console,
     *,
     out: Path | None = None,
     resume: bool = False,
@@ -145,7 +145,7 @@ def _neighbours(recipes: Sequence[Recipe], out: Path) -> list[tuple[Recipe, Path
 
 
 def _others(
-    recipes: Sequence[Recipe], out: Path, registries: Registries, console: build.Console
+    recipes: Sequence[Recipe], out: Path, registries: Registries, console: Console
 ) -> list[tuple[Recipe, Finished]]:
     """Return the finished runs in `out` that are not asked for; say which count and which do not."""
     others = []

@@ -18,14 +18,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from metricface.components.registry import Component
-from metricface.testing.engine import Check, ConformanceError, Outcome, Report
+from metricface.components.registry import Factory
+from metricface.testing.engine import Check, CheckResult, ConformanceError, Report
 from metricface.testing.examine import examine
 
 __all__ = [
     "Check",
+    "CheckResult",
     "ConformanceError",
-    "Outcome",
     "Report",
     "check_backbone",
     "check_dataset",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-def check_loss(component: Component, **arguments: Any) -> None:
+def check_loss(component: Factory, **arguments: Any) -> None:
     """Put a loss through every check of losses.
 
     Args:
@@ -51,27 +51,27 @@ def check_loss(component: Component, **arguments: Any) -> None:
     examine("loss", component, arguments).refuse()
 
 
-def check_head(component: Component, **arguments: Any) -> None:
+def check_head(component: Factory, **arguments: Any) -> None:
     """Put a head through every check of heads; see `check_loss`."""
     examine("head", component, arguments).refuse()
 
 
-def check_backbone(component: Component, **arguments: Any) -> None:
+def check_backbone(component: Factory, **arguments: Any) -> None:
     """Put a backbone through every check of backbones; see `check_loss`."""
     examine("backbone", component, arguments).refuse()
 
 
-def check_sampler(component: Component, **arguments: Any) -> None:
+def check_sampler(component: Factory, **arguments: Any) -> None:
     """Put a sampler through every check of samplers; see `check_loss`."""
     examine("sampler", component, arguments).refuse()
 
 
-def check_distortion(component: Component, **arguments: Any) -> None:
+def check_distortion(component: Factory, **arguments: Any) -> None:
     """Put a distortion through every check of distortions; see `check_loss`."""
     examine("distortion", component, arguments).refuse()
 
 
-def check_dataset(component: Component, *, root: Path, **arguments: Any) -> None:
+def check_dataset(component: Factory, *, root: Path, **arguments: Any) -> None:
     """Put a dataset through every check of datasets; see `check_loss`.
 
     Args:

@@ -12,12 +12,12 @@ from typing import Any
 from metricface.components.registry import Entry, Registries, Registry
 from metricface.contracts import KINDS
 from metricface.errors import PluginError, UsageError, nearest
-from metricface.testing.engine import Outcome, Report
+from metricface.testing.engine import CheckResult, Report
 from metricface.testing.examine import examine
 from metricface.testing.general import CONTRACT
 from metricface.testing.packages import Package, open_package
 
-Choice = tuple[Registry, str]
+Chosen = tuple[Registry, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Checked:
         return {**asdict(self.entry), "passed": not self.report.failed, "checks": checks}
 
 
-def find(words: Sequence[str], known: Registries) -> tuple[list[Choice], Package | None]:
+def find(words: Sequence[str], registries: Registries) -> tuple[list[Chosen], Package | None]:
     """Return the components that `[KIND] NAME|PATH` on a command line stands for, and the package of a PATH.
 
     Args:
         words: one or two: the name of a component, which every kind that has it answers to; a kind and a name; or the
             folder of a package. `package:name` picks one of two packages with one name.
-        known: the installed components.
+        registries: the installed components.
 
     Raises:
         UsageError: there is no such kind, component or folder, or two packages bring it. PluginError: see open_package.
@@ -48,7 +48,7 @@ def find(words: Sequence[str], known: Registries) -> tuple[list[Choice], Package
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(f"plugin check: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
-    asked = [known[kind] for kind in kinds] or list(known.values())
+    asked = [registries[kind] for kind in kinds] or list(registries.values())
     found = [(registry, name) for registry in asked if _has(registry, name)]
     if not found and not kinds and (Path(name).is_dir() or Path(name).name == "pyproject.toml"):
         package = open_package(Path(name).parent if Path(name).is_file() else Path(name))
@@ -60,7 +60,7 @@ def find(words: Sequence[str], known: Registries) -> tuple[list[Choice], Package
         except PluginError as error:  # the name is the mistake here, and no plugin's
             raise UsageError(f"plugin check: {error}") from error
         return found, None
-    names = sorted({it for registry in known.values() for it in registry.names()})
+    names = sorted({it for registry in registries.values() for it in registry.names()})
     raise UsageError(
         f"plugin check: no component and no folder {name!r}.{nearest(name, names)} "
         "See metricface list, or name the folder of a plugin's package."
@@ -73,7 +73,7 @@ def _has(registry: Registry, name: str) -> bool:
 
 
 def check_all(
-    choices: Sequence[Choice], package: Package | None, arguments: Mapping[str, Any], root: Path | None = None
+    choices: Sequence[Chosen], package: Package | None, arguments: Mapping[str, Any], root: Path | None = None
 ) -> list[Checked]:
     """Put components through every check; one that cannot be loaded fails the first of them.
 
@@ -99,7 +99,7 @@ def _checked(
         if package is not None:
             _refuse_others(entry, package)
     except PluginError as error:
-        broken = Outcome(CONTRACT.name, CONTRACT.asserts, CONTRACT.why, "failed", str(error).rstrip("."))
+        broken = CheckResult(CONTRACT.name, CONTRACT.asserts, CONTRACT.why, "failed", str(error).rstrip("."))
         return Checked(entry, Report(called, (broken,)))
     return Checked(entry, replace(examine(entry.kind, component, arguments, root=root), name=called))
 

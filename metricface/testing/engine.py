@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from metricface.components.registry import Component
+from metricface.components.registry import Factory
 from metricface.contracts import Kind
 from metricface.errors import MetricFaceError, PluginError
 
 Status = Literal["passed", "failed", "exempt", "skipped"]
-Subject = TypeVar("Subject")
+Prepared = TypeVar("Prepared")
 
 
 class ConformanceError(PluginError, AssertionError):
@@ -29,7 +29,7 @@ class Skip(Exception):  # noqa: N818 - likewise
 
 
 @dataclass(frozen=True, slots=True)
-class Check(Generic[Subject]):
+class Check(Generic[Prepared]):
     """One promise of a component.
 
     Args:
@@ -42,20 +42,20 @@ class Check(Generic[Subject]):
     name: str
     asserts: str
     why: str
-    run: Callable[[Subject], object]
+    run: Callable[[Prepared], object]
 
 
-def check(name: str, *, why: str) -> Callable[[Callable[[Subject], object]], Check[Subject]]:
+def check(name: str, *, why: str) -> Callable[[Callable[[Prepared], object]], Check[Prepared]]:
     """Make a check of a function, whose docstring says what must hold."""
 
-    def made(run: Callable[[Subject], object]) -> Check[Subject]:
+    def made(run: Callable[[Prepared], object]) -> Check[Prepared]:
         return Check(name, " ".join((inspect.getdoc(run) or "").split()), why, run)
 
     return made
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckResult:
     """What became of one check.
 
     Args:
@@ -87,7 +87,7 @@ class Trial:
     """
 
     kind: Kind
-    component: Component
+    component: Factory
     arguments: Mapping[str, Any]
     root: Path | None = None
 
@@ -103,7 +103,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Suite(Generic[Subject]):
+class Suite(Generic[Prepared]):
     """The checks of one kind.
 
     Args:
@@ -111,8 +111,8 @@ class Suite(Generic[Subject]):
         checks: in the order in which they are reported.
     """
 
-    prepare: Callable[[Trial], Subject]
-    checks: tuple[Check[Subject], ...]
+    prepare: Callable[[Trial], Prepared]
+    checks: tuple[Check[Prepared], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,10 @@ class Report:
     """What became of all checks of a component; `name` is what to call it, for instance "loss CosineGap"."""
 
     name: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[CheckResult, ...]
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failed(self) -> tuple[CheckResult, ...]:
         """The checks that failed."""
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
@@ -139,11 +139,11 @@ class Report:
             raise ConformanceError("\n".join([found, *lines]))
 
 
-def outcome(tried: Check[Subject], subject: Subject, exempt: Mapping[str, str]) -> Outcome:
+def outcome(tried: Check[Prepared], subject: Prepared, exempt: Mapping[str, str]) -> CheckResult:
     """Run a check, unless the component is exempt from it; an exception of the component's own is a failure too."""
 
-    def became(status: Status, said: str = "") -> Outcome:
-        return Outcome(tried.name, tried.asserts, tried.why, status, said)
+    def became(status: Status, said: str = "") -> CheckResult:
+        return CheckResult(tried.name, tried.asserts, tried.why, status, said)
 
     if tried.name in exempt:
         return became("exempt", exempt[tried.name])

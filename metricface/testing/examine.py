@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from metricface.components.registry import Component
-from metricface.contracts import KINDS, Kind
+from metricface.components.registry import Factory
+from metricface.contracts import KINDS, HasExemptions, Kind
 from metricface.errors import RecipeError, nearest
 from metricface.recipe.problems import Problems
 from metricface.recipe.signature import arguments_model, validated
-from metricface.testing.engine import Check, Outcome, Report, Skip, Suite, Trial, Violation, outcome
+from metricface.testing.engine import Check, CheckResult, Report, Skip, Suite, Trial, Violation, outcome
 from metricface.testing.general import CHECKS, CONTRACT, MADE, SCHEMA
 
 WITH_SUITE = ("loss", "head", "backbone", "sampler", "distortion", "dataset")
@@ -29,7 +29,7 @@ def suite_of(kind: str) -> Suite[Any]:
 
 
 def examine(
-    kind: str, component: Component, arguments: Mapping[str, Any] | None = None, *, root: Path | None = None
+    kind: str, component: Factory, arguments: Mapping[str, Any] | None = None, *, root: Path | None = None
 ) -> Report:
     """Put a component through every check of its kind.
 
@@ -50,13 +50,13 @@ def examine(
     if outcomes[-1].status != "passed":
         return Report(name, tuple(outcomes))
     trial = replace(bare, arguments=_checked(name, component, KINDS[kind], arguments or {}))
-    declared = getattr(component, "conformance_exempt", {})
+    declared: object = component.conformance_exempt if isinstance(component, HasExemptions) else {}
     exempt = declared if isinstance(declared, Mapping) else {}
     outcomes += [outcome(general, trial, exempt) for general in CHECKS]
     return Report(name, (*outcomes, *_of_its_kind(trial, declared, exempt)))
 
 
-def _of_its_kind(trial: Trial, declared: object, exempt: Mapping[str, str]) -> list[Outcome]:
+def _of_its_kind(trial: Trial, declared: object, exempt: Mapping[str, str]) -> list[CheckResult]:
     """Make the component and run the checks of its kind, less those that it is exempt from."""
     suite = suite_of(trial.kind.name)
     prepared: list[Any] = []
@@ -96,7 +96,7 @@ def _exemptions(declared: object, allowed: list[str]) -> Check[Trial]:
     )
 
 
-def _checked(name: str, component: Component, kind: Kind, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(name: str, component: Factory, kind: Kind, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments as a recipe would give them to the component."""
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in arguments.items()}
     model = arguments_model(component, kind)

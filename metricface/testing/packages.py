@@ -101,7 +101,7 @@ def _project(file: Path) -> dict[str, Any]:
         name = project["name"]
         groups = {group: dict(points) for group, points in project.get("entry-points", {}).items()}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PluginError(f"{file}: cannot be read ({error}). Mend it.") from error
+        raise PluginError(f"{file}: cannot be read ({error}). Fix it.") from error
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise PluginError(
             f"{file}: [project] needs a name, and entry points as tables ({type(error).__name__}: {error})."

@@ -10,7 +10,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from metricface.contracts import Head, Loss, Miner, Schedule
+from metricface.contracts import HasState, Head, Loss, Miner, Schedule
 from metricface.training.distributed import Gather, gather
 from metricface.training.precision import Precision
 
@@ -150,7 +150,7 @@ class TrainingState:
             "scaler": self.scaler,
             **{f"loss.{number}.{term.name}": term.loss for number, term in enumerate(self.losses)},
         }
-        return {name: part for name, part in candidates.items() if hasattr(part, "state_dict")}
+        return {name: part for name, part in candidates.items() if isinstance(part, HasState)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ import pytest
 from support.task_a_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner
 
+from metricface.build.model_file import load_model
 from metricface.cli.app import app
+from metricface.components.registry import installed_registries
 from metricface.errors import ModelError
 from metricface.model.description import Description, Layer
-from metricface.build.model_file import load_model
-from metricface.components.registry import registries
 
-KNOWN = registries()
+KNOWN = installed_registries()
 GONE = object()
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from metricface import __version__
 from metricface.cli.app import app, main
-from metricface.cli.outcome import guarded
+from metricface.cli.exits import guarded
 
 USAGE = {
     "an unknown verb": (

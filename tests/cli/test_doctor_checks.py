@@ -144,7 +144,7 @@ def test_a_broken_and_a_chatty_plugin(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [(problem["about"], problem["what"]) for problem in problems] == [("plugins", "loss bad")]
     assert problems[0]["found"] == (
         "loss 'bad' (mf_bad:Loss of mf-bad 1.0): cannot be imported "
-        "(ModuleNotFoundError: No module named 'no_such_thing'). Mend or uninstall mf-bad."
+        "(ModuleNotFoundError: No module named 'no_such_thing'). Fix or uninstall mf-bad."
     )
     assert "hello" in done.stderr
 

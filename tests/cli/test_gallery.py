@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 from metricface.build.model_file import load_model
 from metricface.cli.app import app
 from metricface.components.datasets.identity_folder import IdentityFolder
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.data.gallery_and_probes import GalleryAndProbes
-from metricface.data.loader import Photos
+from metricface.data.photos import Photos
 from metricface.evaluation.subject import ModelSubject
 
 
@@ -83,7 +83,7 @@ def test_known_people_are_ranked_and_unknown_ones_counted_apart(folders: Path) -
 
 def test_the_figures_are_those_of_a_loop_over_the_models_embeddings(folders: Path) -> None:
     reading = json.loads(metricface(*arguments(folders), "--json").stdout)["identification"]
-    loaded = load_model(folders / "run", registries())
+    loaded = load_model(folders / "run", installed_registries())
     parts = [IdentityFolder(root=folders / name, split="") for name in ("gallery", "probe")]
     photos = Photos(GalleryAndProbes(*parts), loaded.image_size, 2**30)
     vectors = ModelSubject(loaded.model, photos, loaded.input_spec).embed(photos).vectors

@@ -20,7 +20,7 @@ class Good:
     def __init__(self, *, share: float = 0.5) -> None: ...
     def __call__(self, embeddings, labels): ...
 """
-REASON = "cannot be imported (ValueError: no licence). Mend or uninstall mf-lapsed."
+REASON = "cannot be imported (ValueError: no licence). Fix or uninstall mf-lapsed."
 
 
 def metricface(*arguments: object) -> Result:

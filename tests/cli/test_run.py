@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from metricface.build.model_file import load_model
 from metricface.cli.app import app
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 
 
 def metricface(*arguments: object) -> Result:
@@ -121,7 +121,7 @@ def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Pat
     done = metricface("run", recipe, *shortened, "--out", "run", "--json")
     results = json.loads(done.stdout)["results"]
     assert json.loads(metricface("eval", "run", "--json").stdout) == results
-    assert load_model(Path("run"), registries()).model.whitening.strength == 0.5
+    assert load_model(Path("run"), installed_registries()).model.whitening.strength == 0.5
     model = Path("run/model/model.json")
     description = model.read_text()
     for stored, changed in (

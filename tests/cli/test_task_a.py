@@ -150,7 +150,7 @@ UNFIT = {
     ),
     "class damaged": (
         damaged,
-        "data: no photo of 'female' in train can be read, so it cannot be learnt. Mend or replace its photos.",
+        "data: no photo of 'female' in train can be read, so it cannot be learnt. Fix or replace its photos.",
     ),
     "empty label in the manifest": (
         lambda root: manifest(root, ""),

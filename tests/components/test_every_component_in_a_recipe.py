@@ -17,8 +17,8 @@ import tomli_w
 from support import task_a_tree, task_b_tree
 from support.layouts import write_rows
 
-from metricface.build import experiment as build
-from metricface.components.registry import registries
+from metricface.build.experiment import Experiment, build_experiment
+from metricface.components.registry import installed_registries
 from metricface.contracts import KINDS
 from metricface.contracts.results import Result
 from metricface.errors import DataError, RecipeError
@@ -27,7 +27,7 @@ from metricface.recipe.schema import Recipe
 from metricface.recipe.signature import arguments_model
 from metricface.training.step import train_step
 
-KNOWN = registries()
+KNOWN = installed_registries()
 COMPONENTS = [
     (kind, entry.name)
     for kind, registry in KNOWN.items()
@@ -86,12 +86,12 @@ def with_component(base: dict[str, Any], kind: str, name: str) -> dict[str, Any]
     return table
 
 
-def built(bases: list[dict[str, Any]], kind: str, name: str, folder: Path) -> Iterator[build.Experiment]:
+def built(bases: list[dict[str, Any]], kind: str, name: str, folder: Path) -> Iterator[Experiment]:
     """Yield the experiment of each recipe that the component goes with."""
     for base in bases:
         (folder / "r.toml").write_text(tomli_w.dumps(with_component(base, kind, name)))
         try:
-            yield build.experiment(load_recipe(folder / "r.toml", (), KNOWN), KNOWN, Silent())
+            yield build_experiment(load_recipe(folder / "r.toml", (), KNOWN), KNOWN, Silent())
         except (RecipeError, DataError) as error:
             print(error)
 

@@ -11,7 +11,7 @@ import torch
 from pytorch_metric_learning import distances, losses, miners, reducers, regularizers
 
 from metricface.components import _pml as pml
-from metricface.contracts import Choice
+from metricface.contracts import KeysOf
 from metricface.errors import RecipeError
 
 CHOICES = {
@@ -33,7 +33,7 @@ NAMES = [(choice, name) for _, choice in CHOICES.values() for name in choice.sig
 IDS = [name for _, name in NAMES]
 
 
-def make(choice: Choice, name: str, **arguments: Any) -> torch.nn.Module:
+def make(choice: KeysOf, name: str, **arguments: Any) -> torch.nn.Module:
     return pml.make(choice, name, {**REQUIRED.get(name, {}), **arguments}, where="loss pml", **FILLED)
 
 
@@ -52,7 +52,7 @@ def test_no_reason_is_left_over() -> None:
 
 
 @pytest.mark.parametrize(("choice", "name"), NAMES, ids=IDS)
-def test_every_parameter_can_be_set_to_its_default(choice: Choice, name: str) -> None:
+def test_every_parameter_can_be_set_to_its_default(choice: KeysOf, name: str) -> None:
     signature = choice.signatures()[name]
     assert not FILLED.keys() & signature.parameters.keys()
     made = make(choice, name)

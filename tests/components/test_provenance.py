@@ -11,7 +11,7 @@ from support.installed import install, installing
 
 from metricface.components import provenance
 from metricface.components.provenance import Provenance, survey
-from metricface.components.registry import Registry, registries
+from metricface.components.registry import Registry, installed_registries
 from metricface.contracts import KINDS
 
 LOSSES = "metricface.losses"
@@ -26,12 +26,12 @@ class Good:
     def __call__(self, given): return given.embeddings.sum() * 0
 '''
 BROKEN = {
-    "syntax": ("def (", "cannot be imported (SyntaxError: invalid syntax (mf_syntax.py, line 1)). Mend or uninstall"),
-    "raises": ("raise ValueError('no\\nlicence')", "cannot be imported (ValueError: no licence). Mend or uninstall"),
-    "exits": ("import sys; sys.exit(3)", "cannot be imported (SystemExit: 3). Mend or uninstall mf-exits."),
-    "dies": ("import os; os._exit(3)", "importing it ends the process (exit status 3). Mend or uninstall mf-dies."),
-    "stops": ("raise KeyboardInterrupt", "importing it ends the process (exit status -2). Mend or uninstall mf-stops."),
-    "imports": ("import not_there_at_all", "(ModuleNotFoundError: No module named 'not_there_at_all'). Mend or"),
+    "syntax": ("def (", "cannot be imported (SyntaxError: invalid syntax (mf_syntax.py, line 1)). Fix or uninstall"),
+    "raises": ("raise ValueError('no\\nlicence')", "cannot be imported (ValueError: no licence). Fix or uninstall"),
+    "exits": ("import sys; sys.exit(3)", "cannot be imported (SystemExit: 3). Fix or uninstall mf-exits."),
+    "dies": ("import os; os._exit(3)", "importing it ends the process (exit status 3). Fix or uninstall mf-dies."),
+    "stops": ("raise KeyboardInterrupt", "importing it ends the process (exit status -2). Fix or uninstall mf-stops."),
+    "imports": ("import not_there_at_all", "(ModuleNotFoundError: No module named 'not_there_at_all'). Fix or"),
     "missing": ("", "cannot be imported (AttributeError: "),
     "kwargs": (
         "class Thing:\n def __init__(self, **kwargs: object) -> None: ...\n def __call__(self, given): ...",
@@ -43,7 +43,7 @@ BROKEN = {
 def losses(monkeypatch: pytest.MonkeyPatch) -> list[Provenance]:
     """Survey the losses of this folder's packages; those that are really installed would only take time."""
     monkeypatch.setattr(Registry, "entries", lambda self, all=Registry.entries: [e for e in all(self) if _asked(e)])
-    return survey(registries(), ["loss"])
+    return survey(installed_registries(), ["loss"])
 
 
 def _asked(entry: object) -> bool:
@@ -91,12 +91,12 @@ def test_an_import_that_does_not_end_is_broken(tmp_path: Path, monkeypatch: pyte
     installing(monkeypatch, tmp_path)
     monkeypatch.setattr(provenance, "_SECONDS", 0.5)
     waits = next(component for component in losses(monkeypatch) if component.name == "waits")
-    assert waits.reason == "importing it takes more than 0.5 s. Mend or uninstall mf-waits."
+    assert waits.reason == "importing it takes more than 0.5 s. Fix or uninstall mf-waits."
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_reading_our_own_gives_what_loading_them_gives(kind: str) -> None:
-    registry = registries()[kind]
+    registry = installed_registries()[kind]
     own = [entry for entry in registry.entries() if entry.distribution == "metricface"]
     for found in map(provenance.describe, own):
         component = registry.load(f"metricface:{found.name}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.installed import install, installing
 
-from metricface.components.registry import Registry, registries
+from metricface.components.registry import Registry, installed_registries
 from metricface.contracts import KINDS
 from metricface.errors import PluginError
 
@@ -135,7 +135,7 @@ def test_ctrl_c_while_a_plugin_is_imported_is_not_the_plugins_fault(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_installed_component_keeps_its_contract(kind: str) -> None:
-    registry = registries()[kind]
+    registry = installed_registries()[kind]
     for name in registry.names():
         assert callable(registry.load(name))
         assert (registry.load(name).__doc__ or "").strip(), f"{kind} {name} has no docstring"
@@ -143,7 +143,8 @@ def test_every_installed_component_keeps_its_contract(kind: str) -> None:
 
 def test_the_registry_and_the_contracts_load_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys, metricface.components.registry as r; r.registries(); print({'torch', 'numpy'} & set(sys.modules))"
+        "import sys; from metricface.components.registry import installed_registries\n"
+        "installed_registries(); print({'torch', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

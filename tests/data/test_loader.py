@@ -8,7 +8,8 @@ import torch
 from support.fakes import SPEC, InOrder, MemoryDataset
 
 from metricface.contracts import Item, View
-from metricface.data.loader import Photos, TrainLoader, condition_names
+from metricface.data.loader import TrainLoader, condition_names
+from metricface.data.photos import Photos
 from metricface.errors import DataError
 
 
@@ -52,7 +53,7 @@ def test_a_few_unreadable_photos_are_listed_left_out_and_never_met_again() -> No
 def test_too_many_unreadable_photos_are_refused() -> None:
     with pytest.raises(DataError, match=r"^7 of 24 photos cannot be read, more than 5%: p0/0\.png: not a photo; .*"):
         Photos(MemoryDataset(broken=tuple(range(7))), 8, 1 << 20)
-    with pytest.raises(DataError, match=r"p0/4\.png: not a photo; and 2 more\. Mend or remove them\.$"):
+    with pytest.raises(DataError, match=r"p0/4\.png: not a photo; and 2 more\. Fix or remove them\.$"):
         Photos(MemoryDataset(broken=tuple(range(7))), 8, 1 << 20)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.task_a_tree import make_tree, photo, write_recipe
 
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.deploy import classify as predict
 from metricface.deploy.classify import Classifier, Labelled, find_photos, write_csv
 from metricface.errors import DataError
@@ -30,14 +30,14 @@ class Silent:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     recipe = load_recipe(write_recipe(folder, make_tree(folder / "tree")), ["train.epochs=1"])
-    return run(recipe, registries(), Silent(), out=folder / "run").folder / "model"
+    return run(recipe, installed_registries(), Silent(), out=folder / "run").folder / "model"
 
 
 def test_photos_are_read_one_batch_at_a_time(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     monkeypatch.setattr(predict, "read_image", lambda path: read.append(path) or photo(True, len(read)))
     done: list[tuple[int, int]] = []
-    rows = Classifier(model, registries()).label(
+    rows = Classifier(model, installed_registries()).label(
         [Path(f"{i}.png") for i in range(10)], 4, lambda now, total: done.append((now, total))
     )
     assert next(rows).path == "0.png"
@@ -55,7 +55,7 @@ def test_the_label_follows_the_stored_threshold_and_temperature(model: Path, tmp
     for threshold, temperature in ((0.0, 1.0), (1.0, 1.0), (0.0, 3.0)):
         point = {"threshold": threshold, "rule": "r", "fitted_on": "f", "temperature": temperature}
         file.write_text(json.dumps({**described, "operating_points": {"classification": [point]}}))
-        rows = list(Classifier(tmp_path / "model", registries()).label(photos))
+        rows = list(Classifier(tmp_path / "model", installed_registries()).label(photos))
         assert {row.label for row in rows} == {"female" if threshold == 0 else "male"}
         p = np.array([row.probability for row in rows])
         female[threshold, temperature] = p if threshold == 0 else 1 - p
@@ -68,15 +68,15 @@ def test_without_a_fitted_threshold_a_half_is_used_and_said(model: Path, tmp_pat
     shutil.copytree(model, tmp_path / "model")
     file = tmp_path / "model" / "model.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "operating_points": {"classification": []}}))
-    classifier = Classifier(tmp_path / "model", registries())
+    classifier = Classifier(tmp_path / "model", installed_registries())
     assert (classifier.threshold, classifier.temperature) == (0.5, 1.0)
     (notice,) = classifier.notices
     assert notice.endswith("model: no threshold could be fitted (its report says why): 0.5 is used.")
-    assert Classifier(model, registries()).notices == ()
+    assert Classifier(model, installed_registries()).notices == ()
 
 
 def test_a_photo_without_a_finite_number_is_a_row_that_says_so(model: Path) -> None:
-    classifier = Classifier(model, registries())
+    classifier = Classifier(model, installed_registries())
     with torch.no_grad():
         classifier._head.layer.bias.fill_(float("nan"))
     (row,) = classifier.label(find_photos(model.parent.parent / "tree" / "val").photos[:1])

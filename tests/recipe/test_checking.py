@@ -10,7 +10,7 @@ import pytest
 from support.task_b_tree import RECIPE
 
 from metricface.components.losses.pml import PmlLoss
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.contracts import KINDS
 from metricface.errors import RecipeError
 from metricface.recipe.difference import differing_keys
@@ -18,7 +18,7 @@ from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.recipe.signature import choices, parameters, toml_example
 
-KNOWN = registries()
+KNOWN = installed_registries()
 LOSS = """\
 [[loss]]
 name = "pml"

@@ -192,7 +192,7 @@ def test_photos_have_the_backbones_usual_size_where_the_recipe_is_silent(tmp_pat
         "r.toml:14  backbone  data.image_size is not given, and its own cannot be told: "
         "backbone.model: no such model. Take another."
     ]
-    with pytest.raises(PluginError, match=r"usual_image_size\(\) failed \(KeyError: 'odd'\)\. Mend or uninstall"):
+    with pytest.raises(PluginError, match=r"usual_image_size\(\) failed \(KeyError: 'odd'\)\. Fix or uninstall"):
         load(tmp_path, sized, 'backbone.model="odd"')
 
 

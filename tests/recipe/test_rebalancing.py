@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from metricface.build.preflight import effective_priors
 from metricface.cli.app import app
-from metricface.components.registry import Registry, registries
+from metricface.components.registry import Registry, installed_registries
 from metricface.contracts import KINDS, HasRebalancing
 from metricface.errors import PluginError
 from metricface.recipe.load import load_recipe
@@ -142,14 +142,14 @@ def test_the_prior_is_that_of_the_weight_of_all_draws(
     """Draw epochs with the sampler itself and weigh every draw as the loss does, measured by its gradient at 0."""
     import torch
 
-    from metricface.build import experiment as build
+    from metricface.build import components as make
     from metricface.contracts import LossInput
 
-    known = registries()
+    known = installed_registries()
     recipe = load_recipe(write_recipe(tmp_path, tmp_path, text), (*BALANCED, *overrides), known)
     photos = Photos(counts)
-    sampler = build.component(known, recipe.sampler, labels=photos.labels, batch_size=20, seed=0)
-    loss = build.component(known, recipe.losses[0], class_counts=np.array(counts))
+    sampler = make.component(known, recipe.sampler, labels=photos.labels, batch_size=20, seed=0)
+    loss = make.component(known, recipe.losses[0], class_counts=np.array(counts))
     drawn = [index for epoch in range(20) for batch in sampler.batches(epoch) for index in batch]
     labels = torch.from_numpy(photos.labels[drawn])
     logits = torch.zeros(len(labels), 1, requires_grad=True)
@@ -169,12 +169,12 @@ def test_logit_adjustment_under_a_balanced_sampler_aims_at_the_prior_that_is_tol
     """At the minimum of the loss over balanced draws, a logit that knows nothing is the log-odds of that prior."""
     import torch
 
-    from metricface.build import experiment as build
+    from metricface.build import components as make
     from metricface.contracts import LossInput
 
-    known, counts = registries(), [100, 500]
+    known, counts = installed_registries(), [100, 500]
     recipe = load_recipe(write_recipe(tmp_path, tmp_path), (*BALANCED, "loss.bce.logit_adjustment=0.7"), known)
-    loss = build.component(known, recipe.losses[0], class_counts=np.array(counts))
+    loss = make.component(known, recipe.losses[0], class_counts=np.array(counts))
     logit, labels = torch.zeros(1, requires_grad=True), torch.tensor([0, 1])
     optimizer = torch.optim.LBFGS([logit], max_iter=100)
 
@@ -191,7 +191,7 @@ def test_logit_adjustment_under_a_balanced_sampler_aims_at_the_prior_that_is_tol
 
 
 def test_of_many_classes_the_rarest_and_the_most_frequent_are_told(tmp_path: Path) -> None:
-    known = registries()
+    known = installed_registries()
     text = SOFTMAX.replace('"cross-entropy"', '"cross-entropy"\nlogit_adjustment = 1.0')
     recipe = load_recipe(write_recipe(tmp_path, tmp_path, text), BALANCED, known)
     (line,) = effective_priors(recipe, known, Photos([3, 3, 1, 3, 3, 3, 9, 3]))
@@ -203,7 +203,7 @@ def test_of_many_classes_the_rarest_and_the_most_frequent_are_told(tmp_path: Pat
 
 def test_a_class_without_a_photo_has_no_share(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, tmp_path), (*BALANCED, "loss.bce.pos_weight=balanced"))
-    assert stacks(recipe, registries())[0].prior([4, 0]) == [1.0, 0.0]
+    assert stacks(recipe, installed_registries())[0].prior([4, 0]) == [1.0, 0.0]
 
 
 def test_check_run_and_the_record_say_it(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_plugins_take_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     installing(monkeypatch, tmp_path / "site")
     (notice,) = notices(tmp_path, "sampler.name=doubling", "sampler.times=3", "loss.bce.pos_weight=balanced")
     assert "Effective prior: all classes weigh the same, times 1 (label 0), 3 (label 1)" in notice
-    message = r"^sampler 'spoilt' of doubling 1\.0: rebalances\(\) failed \(KeyError: 'tims'\)\. Mend or uninstall doub"
+    message = r"^sampler 'spoilt' of doubling 1\.0: rebalances\(\) failed \(KeyError: 'tims'\)\. Fix or uninstall doub"
     with pytest.raises(PluginError, match=message):
         notices(tmp_path, "sampler.name=spoilt")
 

@@ -16,7 +16,7 @@ import pytest
 import tomli_w
 from support.task_b_tree import write_recipe
 
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.errors import DataError, Interrupted, MetricFaceError, UsageError
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
@@ -24,13 +24,13 @@ from metricface.runs import folder as run_folder
 from metricface.runs.choose import choose_folder, find_finished, holds_run_of
 from metricface.runs.folder import RunFolder
 
-KNOWN = registries()
+KNOWN = installed_registries()
 
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     monkeypatch.chdir(tmp_path)
-    return load_recipe(write_recipe(tmp_path, tmp_path / "tree"), known=KNOWN)
+    return load_recipe(write_recipe(tmp_path, tmp_path / "tree"), registries=KNOWN)
 
 
 def with_keys(recipe: Recipe, *overrides: str) -> Recipe:
@@ -120,7 +120,7 @@ def test_a_damaged_run_is_not_gone_on_with(name: str, recipe: Recipe) -> None:
 def test_an_edited_recipe_does_not_go_on_with_the_run_of_the_one_before(recipe: Recipe) -> None:
     run = stored(Path("run"), recipe, "interrupted")
     (run / "recipe.toml").write_text(with_keys(recipe, "head.margin=0.1").to_toml())
-    edited = load_recipe(run / "recipe.toml", known=KNOWN)
+    edited = load_recipe(run / "recipe.toml", registries=KNOWN)
     with pytest.raises(UsageError, match="is not what this run began with"):
         choose_folder(edited, run, KNOWN, resume=True)
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from support import task_a_tree
 from support.task_b_tree import make_tree, write_recipe
 
-from metricface.build import experiment as build
-from metricface.components.registry import registries
+from metricface.build.experiment import Experiment, build_experiment
+from metricface.components.registry import installed_registries
 from metricface.deploy.evaluate import evaluate_model
 from metricface.errors import Interrupted, ModelError, RecipeError
 from metricface.recipe.load import load_recipe
@@ -28,7 +28,7 @@ from metricface.runs.seeds import run_seeds
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.state import StepDone
 
-KNOWN = registries()
+KNOWN = installed_registries()
 SELECT = "train.select=identification.cross-source.rank1"
 
 
@@ -53,8 +53,8 @@ def train(recipe: Path, out: Path, *overrides: str, notes: Notes | None = None, 
     return run(load_recipe(recipe, overrides, KNOWN), KNOWN, notes or Notes(), out=out, **options)
 
 
-def built(recipe: Path, *overrides: str) -> build.Experiment:
-    return build.experiment(load_recipe(recipe, overrides, KNOWN), KNOWN, Notes())
+def built(recipe: Path, *overrides: str) -> Experiment:
+    return build_experiment(load_recipe(recipe, overrides, KNOWN), KNOWN, Notes())
 
 
 def ctrl_c(step: int) -> Callable[[Any], None]:

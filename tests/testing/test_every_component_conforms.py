@@ -17,13 +17,13 @@ from support import ROOT
 from support.layouts import class_tree, people_manifest
 from support.task_b_tree import make_tree
 
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.testing import check_loss
 from metricface.testing.components import check_all
 from metricface.testing.examine import examine
 from metricface.testing.packages import open_package
 
-KNOWN = registries()
+KNOWN = installed_registries()
 COMPONENTS = [
     (kind, entry.name)
     for kind, registry in KNOWN.items()

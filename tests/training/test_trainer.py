@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from metricface.contracts import HeadOutput, LossInput, View
 from metricface.contracts.results import Reading, Result, Value
-from metricface.data.loader import Photos, TrainLoader
+from metricface.data.loader import TrainLoader
+from metricface.data.photos import Photos
 from metricface.errors import Interrupted, TrainingError
 from metricface.model.face_model import FaceModel
 from metricface.training.checkpoint import read_checkpoint

@@ -30,7 +30,7 @@ For every kind:
   bounds checked; bounds are written with `annotated_types`, for instance `Annotated[float, Gt(0)]`.
 - What MetricFace fills in is passed to a parameter of that name, if there is one. A recipe may not set it.
 - `notices`, a sequence of strings, is shown to the user where a component has it.
-- What a user can mend is refused with an error of `metricface.errors`.
+- What a user can fix is refused with an error of `metricface.errors`.
 - `metricface.testing` has the checks below for your own tests, for instance `check_loss(MyLoss)`. A component that by
   its nature cannot pass one says why: `conformance_exempt: ClassVar[Mapping[str, str]] = {{"permutation": "a queue"}}`.
 

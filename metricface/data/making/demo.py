@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from metricface.contracts import Distortion
+from metricface.contracts import Distortion, Progress
 from metricface.data.making.choice import Photo
-from metricface.data.making.tree import Progress, Tree, write_tree
+from metricface.data.making.tree import Tree, write_tree
 from metricface.errors import PluginError
 
 PROVENANCE = (

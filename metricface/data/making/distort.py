@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from metricface.contracts import Distortion
+from metricface.contracts import Distortion, Progress
 from metricface.data.making.choice import choose, read_choice
-from metricface.data.making.tree import Progress, Tree, write_tree
+from metricface.data.making.tree import Tree, write_tree
 from metricface.errors import DataError, UsageError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from metricface.contracts import Distortion
+from metricface.contracts import Distortion, Progress
 from metricface.data.images import limit_threads, read_image, write_image
 from metricface.data.making.choice import Photo
 from metricface.errors import DataError
 from metricface.files import write_atomically, write_json
 from metricface.machine import usable_cores
-
-Progress = Callable[[int, int], None]
 
 RECORD = "metricface-data.json"
 _DISTORTED_FOLDER = "distortion"
@@ -157,7 +155,7 @@ def _write_all(
     if len(unreadable) > _MOST_UNREADABLE * len(photos):
         raise DataError(
             f"{len(unreadable)} of {len(photos)} photos cannot be used, more than {_MOST_UNREADABLE:.0%}: "
-            f"{listed(unreadable)}. Mend or remove them, delete {folder} and run it again."
+            f"{listed(unreadable)}. Fix or remove them, delete {folder} and run it again."
         )
     record = {**wanted, "finished": True, "unreadable": unreadable}
     write_json(folder / RECORD, record)

@@ -19,15 +19,15 @@ from support.task_b_tree import RECIPE, make_tree, write_recipe
 from timm.models._hub import save_for_hf
 from torch import nn
 
-from metricface.build import experiment as build
+from metricface.build.experiment import build_experiment
 from metricface.build.model_file import load_model, save_model
 from metricface.components.backbones.timm import TimmBackbone
-from metricface.components.registry import registries
+from metricface.components.registry import installed_registries
 from metricface.errors import ModelError, RecipeError
 from metricface.model import hub
 from metricface.recipe.load import load_recipe
 
-KNOWN = registries()
+KNOWN = installed_registries()
 COMMIT = "0123456789abcdef0123"
 WAY_OUT = (
     "Run it once where the hub can be reached (the cache then keeps it), "
@@ -111,7 +111,7 @@ def test_a_trained_model_needs_the_hub_no_more(cache: Path, tmp_path: Path) -> N
     put(cache, network, mean=(0.1, 0.2, 0.3))
     text = RECIPE.replace('"test_resnet"\nweights = "random"', '"hf_hub:mf/face"').replace("image_size = 32\n", "")
     recipe = write_recipe(tmp_path, make_tree(tmp_path / "tree"), text)
-    experiment = build.experiment(load_recipe(recipe, (), KNOWN), KNOWN, Silent())
+    experiment = build_experiment(load_recipe(recipe, (), KNOWN), KNOWN, Silent())
     assert "weights: mf/face@0123456789ab/model.safetensors" in experiment.notices
     save_model(tmp_path / "model", experiment, {}, {})
     described = json.loads((tmp_path / "model" / "model.json").read_text())

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from metricface.build import experiment as build
+from metricface.build import components as make
 from metricface.components.backbones.iresnet import IResNet
 from metricface.components.registry import Registry
 from metricface.contracts import KINDS
 from metricface.errors import ModelError, RecipeError
 from metricface.model.face_model import FaceModel
-from metricface.recipe.schema import Component
+from metricface.recipe.schema import ComponentSpec
 from metricface.recipe.signature import arguments_model
 from metricface.training.parameters import module_groups
 
@@ -152,8 +152,8 @@ def test_the_stages_hold_every_parameter_once() -> None:
 def test_the_size_of_the_photos_is_filled_in() -> None:
     fields = arguments_model(IResNet, KINDS["backbone"]).model_fields
     assert list(fields) == ["depth", "feature_dim", "dropout", "weights"]
-    spec = Component("backbone", "iresnet", {"depth": 18, "feature_dim": 8})
-    model = build.face_model({"backbone": Registry(KINDS["backbone"])}, spec, None, 48).eval()
+    spec = ComponentSpec("backbone", "iresnet", {"depth": 18, "feature_dim": 8})
+    model = make.face_model({"backbone": Registry(KINDS["backbone"])}, spec, None, 48).eval()
     assert model(torch.zeros(1, 3, 48, 48)).shape == (1, 8)
 
 

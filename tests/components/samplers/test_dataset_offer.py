@@ -9,8 +9,8 @@ import pytest
 from support import task_b_tree
 from support.installed import install, installing
 
-from metricface.build import experiment as build
-from metricface.components.registry import registries
+from metricface.build.experiment import build_experiment
+from metricface.components.registry import installed_registries
 from metricface.recipe.load import load_recipe
 
 SOURCE = """\
@@ -46,9 +46,9 @@ def test_the_dataset_is_the_train_split_as_it_is_read(tmp_path: Path, monkeypatc
     installing(monkeypatch, tmp_path / "site")
     root = task_b_tree.make_tree(tmp_path / "tree")
     text = task_b_tree.RECIPE.replace('name = "cross-condition"\nviews = 4', 'name = "by-brightness"')
-    known = registries()
+    known = installed_registries()
     recipe = load_recipe(task_b_tree.write_recipe(tmp_path, root, text), (), known)
-    experiment = build.experiment(recipe, known, Silent())
+    experiment = build_experiment(recipe, known, Silent())
     sampler = experiment.loader._sampler
     assert sampler.dataset is experiment.train
     assert sampler.dataset.read(0).shape == (32, 32, 3)  # data.image_size

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support.task_b_tree import RECIPE, write_recipe
 
-from metricface.build.experiment import component
-from metricface.components.registry import registries
+from metricface.build.components import component
+from metricface.components.registry import installed_registries
 from metricface.components.transforms.random_distortion import RandomDistortion
 from metricface.contracts import View
 from metricface.recipe.load import load_recipe
@@ -78,8 +78,8 @@ def test_without_distortions_nothing_is_done() -> None:
 def test_a_recipe_chooses_distortions_severities_and_probability(tmp_path: Path) -> None:
     chosen = 'name = "random-distortion"\ndistortions = ["foggy", "noisy"]\nseverities = [1, 2]\nprobability = 0.5'
     text = RECIPE.replace('name = "horizontal-flip"', chosen)
-    known = registries()
-    recipe = load_recipe(write_recipe(tmp_path, tmp_path, text), known=known)
+    known = installed_registries()
+    recipe = load_recipe(write_recipe(tmp_path, tmp_path, text), registries=known)
     transform = component(known, recipe.transforms[0])
     assert transform.makes == ("foggy", "noisy")
     rng, photo = np.random.default_rng(0), np.full((32, 32, 3), 100, np.uint8)

@@ -1,0 +1,75 @@
+"""From a name to an object: the only place where a component is looked up and made."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, cast
+
+import torch
+
+from metricface.components.registry import Registries
+from metricface.contracts import KINDS, Backbone, Dataset
+from metricface.errors import MetricFaceError, PluginError
+from metricface.model.face_model import FaceModel
+from metricface.recipe.schema import ComponentSpec, EmbeddingSection, Recipe
+
+
+def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> Any:
+    """Make one component: the recipe's checked arguments and whatever of `offered` its signature asks for.
+
+    Raises:
+        MetricFaceError: the component's own refusal.
+        PluginError: its constructor failed; names the component and its package.
+    """
+    factory = registries[spec.kind].load(spec.name)
+    asked = inspect.signature(factory).parameters
+    arguments = {**spec.arguments, **{name: value for name, value in offered.items() if name in asked}}
+    if "distortions" in asked and "distortions" in KINDS[spec.kind].offered:
+        arguments["distortions"] = distortions(registries, spec.arguments.get("distortions"))
+    try:
+        return factory(**arguments)
+    except MetricFaceError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
+            f"{type(error).__name__}: {error}. Look at its parameters: metricface show {spec.kind} {spec.name}"
+        ) from error
+
+
+def optional(registries: Registries, spec: ComponentSpec | None, **offered: Any) -> Any:
+    """Make a component that a recipe may leave out; None stays None."""
+    return None if spec is None else component(registries, spec, **offered)
+
+
+def distortions(registries: Registries, names: Any = None) -> dict[str, Any]:
+    """Return distortion objects by name, all registered ones when `names` is None."""
+    registry = registries["distortion"]
+    return {name: registry.load(name)() for name in (registry.names() if names is None else names)}
+
+
+def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
+    """Return the recipe's dataset of one split."""
+    return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
+
+
+def face_model(
+    registries: Registries, backbone: ComponentSpec, embedding: EmbeddingSection | None, image_size: int
+) -> FaceModel:
+    """Return the model of a recipe or of a model file, for photos of `image_size` pixels a side."""
+    network = cast(Backbone, component(registries, backbone, image_size=image_size))
+    if embedding is None:
+        return FaceModel(network)
+    return FaceModel(
+        network,
+        embedding.dim,
+        projection=embedding.projection,
+        whitening=embedding.whitening,
+        mirror=embedding.mirror,
+        zoom=embedding.zoom,
+    )
+
+
+def on(device: torch.device, part: Any) -> Any:
+    """Move a component that is a torch module to the device."""
+    return part.to(device) if isinstance(part, torch.nn.Module) else part

@@ -1,0 +1,92 @@
+"""What training changes and what feeds it, made from a recipe."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from metricface.build import components as make
+from metricface.components.registry import Registries
+from metricface.contracts import InputSpec, Sampler
+from metricface.data.loader import TrainLoader, condition_names
+from metricface.data.photos import Photos
+from metricface.errors import RecipeError
+from metricface.machine import worker_count
+from metricface.model.face_model import FaceModel
+from metricface.recipe.naming import element_names
+from metricface.recipe.schema import Recipe
+from metricface.training.parameters import backbone_groups, parameter_groups
+from metricface.training.state import LossTerm, TrainingState
+
+
+def train_loader(
+    recipe: Recipe, registries: Registries, train: Photos, input_spec: InputSpec, device: torch.device
+) -> tuple[TrainLoader, Sampler]:
+    """Return the loader of training batches and its sampler."""
+    labels = np.array([item.label for item in train.items], np.int64)
+    conditions = condition_names(train)
+    sampler = make.component(
+        registries,
+        recipe.sampler,
+        dataset=train,
+        labels=labels,
+        conditions=np.array([conditions.index(item.condition) for item in train.items], np.int64),
+        batch_size=recipe.train.batch_size,
+        seed=recipe.run.seed,
+        rank=0,
+        world_size=1,
+    )
+    transforms = [
+        make.component(registries, spec, image_size=recipe.data.image_size, mean=input_spec.mean, std=input_spec.std)
+        for spec in recipe.transforms
+    ]
+    loader = TrainLoader(
+        train,
+        sampler,
+        transforms,
+        input_spec,
+        batch_size=recipe.train.batch_size,
+        seed=recipe.run.seed,
+        workers=worker_count(recipe.train.workers, device),
+        pin_memory=device.type == "cuda",
+    )
+    return loader, sampler
+
+
+def training_state(
+    recipe: Recipe, registries: Registries, model: FaceModel, train: Photos, device: torch.device, total_steps: int
+) -> TrainingState:
+    """Return the training state: head, losses, miner, optimizer, schedule and EMA around the model."""
+    offered = {
+        "embedding_dim": model.embedding_dim,
+        "num_classes": len(train.label_names),
+        "class_counts": np.bincount([item.label for item in train.items], minlength=len(train.label_names)),
+        "rank": 0,
+        "world_size": 1,
+    }
+    head = make.on(device, make.optional(registries, recipe.head, **offered))
+    names = element_names(spec.table() for spec in recipe.losses)
+    terms = tuple(
+        LossTerm(str(name), make.on(device, make.component(registries, spec, **offered)), spec.weight)
+        for name, spec in zip(names, recipe.losses, strict=True)
+    )
+    groups = [
+        *backbone_groups(model.backbone, scale=recipe.train.backbone_lr, layer_decay=recipe.train.layer_decay),
+        *parameter_groups(model.embedding, head, *(term.loss for term in terms)),
+    ]
+    if not groups:
+        raise RecipeError(
+            f"train.frozen_stages: nothing is left to train (got {recipe.train.frozen_stages}). "
+            "Freeze fewer stages, or add an [embedding] or a [head]."
+        )
+    return TrainingState(
+        model=model,
+        losses=terms,
+        optimizer=make.component(registries, recipe.optimizer, parameter_groups=groups),
+        schedule=make.optional(registries, recipe.schedule, total_steps=total_steps),
+        head=head,
+        miner=make.optional(registries, recipe.miner),
+        ema=recipe.train.ema,
+        device=device,
+        gradient_clip=recipe.train.gradient_clip,
+    )

@@ -1,0 +1,128 @@
+"""Photos of one split, read once and kept where memory allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from metricface.contracts import Dataset, Item, Progress
+from metricface.data.images import central_crop, limit_threads, resize
+from metricface.errors import DataError
+from metricface.machine import usable_cores
+
+if TYPE_CHECKING:
+    from metricface.contracts import Image
+
+_MOST_UNREADABLE = 0.05
+_LISTED = 5
+
+
+class Photos:
+    """A dataset whose photos have all been read once: square, of one size, and known to be readable.
+
+    It is a Dataset itself. Decoded photos stay in memory when all of them fit the budget; otherwise every use reads
+    the file again, and a notice says so. Files that cannot be read are left out, listed in the notices, and refused
+    above 5 %, so that no epoch can meet one.
+
+    Args:
+        dataset: where the photos come from.
+        image_size: side length in pixels.
+        budget: bytes of memory for decoded photos.
+        progress: called with (photos read, photos in all).
+        crop: central share of each side that is kept before resizing.
+
+    Raises:
+        DataError: no photo can be read, or more than 5 % cannot.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        image_size: int,
+        budget: int,
+        progress: Progress | None = None,
+        *,
+        crop: float = 1.0,
+    ) -> None:
+        limit_threads()
+        self._dataset = dataset
+        self._crop = crop
+        self.image_size = image_size
+        wanted = len(dataset) * image_size * image_size * 3
+        self._memory: npt.NDArray[np.uint8] | None = None
+        if wanted <= budget:
+            self._memory = np.empty((len(dataset), image_size, image_size, 3), np.uint8)
+        reasons = self._read_all(progress)
+        self._kept = [index for index, reason in enumerate(reasons) if reason is None]
+        self.items: Sequence[Item] = [dataset.items[index] for index in self._kept]
+        self.label_names = dataset.label_names
+        self.notices: Sequence[str] = [
+            *dataset.notices,
+            *_refuse_or_tell([reason for reason in reasons if reason is not None], len(dataset)),
+            *([] if self._memory is not None else [_no_room(len(dataset), wanted)]),
+        ]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the decoded photos take."""
+        return 0 if self._memory is None else self._memory.nbytes
+
+    def read(self, index: int) -> Image:
+        """Return photo `index` as uint8 (image_size, image_size, 3) RGB."""
+        number = self._kept[index]
+        if self._memory is not None:
+            image: Image = self._memory[number]
+            return image
+        return self._prepared(number)
+
+    def _prepared(self, number: int) -> Image:
+        return resize(central_crop(self._dataset.read(number), self._crop), self.image_size)
+
+    def _read_all(self, progress: Progress | None) -> list[str | None]:
+        """Read every photo once; return why each could not be read, None for those that could."""
+
+        def read(number: int) -> str | None:
+            try:
+                image = self._prepared(number)
+            except DataError as error:
+                return str(error)
+            if self._memory is not None:
+                self._memory[number] = image
+            return None
+
+        reasons: list[str | None] = []
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for reason in pool.map(read, range(len(self._dataset))):
+                reasons.append(reason)
+                if progress is not None:
+                    progress(len(reasons), len(self._dataset))
+        if self._memory is not None:
+            self._memory.flags.writeable = False
+        return reasons
+
+
+def _no_room(photos: int, wanted: int) -> str:
+    return (
+        f"{photos} photos need {wanted / 2**30:.1f} GiB decoded and do not fit the cache: "
+        "each use decodes the file. Raise data.cache_gib if there is memory."
+    )
+
+
+def _refuse_or_tell(reasons: Sequence[str], total: int) -> tuple[str, ...]:
+    """Return a notice that lists unreadable photos, or refuse when there are too many."""
+    if not reasons:
+        return ()
+    listed = "; ".join(reasons[:_LISTED]) + (f"; and {len(reasons) - _LISTED} more" * (len(reasons) > _LISTED))
+    if len(reasons) > _MOST_UNREADABLE * total:
+        raise DataError(
+            f"{len(reasons)} of {total} photos cannot be read, more than {_MOST_UNREADABLE:.0%}: {listed}. "
+            "Fix or remove them."
+        )
+    return (f"{len(reasons)} of {total} photos cannot be read and are left out: {listed}",)
