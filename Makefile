@@ -3,9 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: setup run test test-slow bench lint
+# Left out of test-fast, by measured time: whole runs, other processes, photos that are drawn, a test of every component.
+LONGER := cli runs deploy testing data/making evaluation/report test_documentation.py \
+	$(addprefix components/,backbones distortions samplers transforms test_every_component_in_a_recipe.py test_provenance.py)
 
-setup: .venv/.ready
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast test-slow coverage lint format typecheck map bench
+
+help:            ## This list
+	@sed -n 's/^\([a-zA-Z/][^:=]*\):[^#=]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-20s %s\n", $$1, $$2}'
+
+setup: .venv/.ready  ## Make .venv with everything that the others need
 
 PLUGINS := $(wildcard plugins/*/)
 
@@ -15,27 +23,41 @@ PLUGINS := $(wildcard plugins/*/)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[cpu,demo,dev]' $(PLUGINS:%=-e %)
 	touch $@
 
-run: setup
+run: setup       ## Train and evaluate on embedded real faces: experiments/task_b.toml
 	$(BIN)/metricface data demo
 	$(BIN)/metricface run experiments/task_b.toml
 
-lint: setup
+test: lint       ## Linters, types, and all tests but the slow ones
+	$(BIN)/pytest
+
+test-fast: setup ## The tests to run while you work; ARGS="-k margin" chooses among them
+	$(BIN)/pytest tests $(LONGER:%=--ignore tests/%) $(ARGS)
+
+test-slow: setup ## The tests that take minutes
+	$(BIN)/pytest -m slow
+
+coverage: setup  ## Lines that no test reaches; ARGS=tests/recipe looks at some tests only
+	$(BIN)/pytest --cov=metricface --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: setup      ## Linters and types, as before every commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
-	$(BIN)/pytest
+format: setup    ## Format all Python files and sort their imports
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
 
-test-slow: setup
-	$(BIN)/pytest -m slow
+typecheck: setup ## Types alone
+	$(BIN)/mypy
 
-# The contract of every kind of component, from the code
+map:             ## Draw the picture of the rooms, docs/rooms.svg, from the imports
+	$(PYTHON) docs/map.py
+
 .PHONY: plugins/README.md
-plugins/README.md: setup
+plugins/README.md: setup ## Write the contract of every kind of component from the code
 	$(BIN)/python -m metricface.cli.scaffold.contracts_page > $@.part
 	mv $@.part $@
 
-# make bench NAME=task_b_methods ARGS="--photos PHOTOS --split SPLIT.csv"; each script says at its top what it takes
-bench: setup
+bench: setup     ## Run a benchmark: NAME=task_b_methods ARGS="--photos PHOTOS --split SPLIT.csv"; its top says what it takes
 	$(BIN)/python benchmarks/$(NAME).py $(ARGS)

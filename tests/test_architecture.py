@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import support
-
-ROOT = support.ROOT / "metricface"
-
-# Level of every room; a module imports rooms of lower levels and its own room only.
-LEVELS = {
-    **dict.fromkeys(("errors", "files", "machine"), 0),
-    "contracts": 1,
-    **dict.fromkeys(("functional", "model"), 2),
-    "data": 3,  # above model: photos are prepared by model/preprocessing.py, and nowhere else
-    **dict.fromkeys(("training", "evaluation"), 4),
-    "components": 5,
-    "recipe": 6,
-    **dict.fromkeys(("build", "testing"), 7),
-    **dict.fromkeys(("runs", "deploy"), 8),
-    "cli": 9,
-    "__main__": 10,
-}
-FACES = {"files": {"errors"}, "machine": {"errors"}}  # loose files of level 0 that the others there may import
+from support.rooms import FACES, LEVELS, PACKAGE, files, imports, room_of
 
 
-def imports(path: Path) -> set[str]:
-    """The rooms of metricface that a file imports anywhere in it, type checking included."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "metricface":
-            parts = node.module.split(".")
-            found.update([parts[1]] if len(parts) > 1 else [alias.name for alias in node.names])
-        elif isinstance(node, ast.Import):
-            found.update(alias.name.split(".")[1] for alias in node.names if alias.name.startswith("metricface."))
-        if isinstance(node, ast.ImportFrom) and node.level:
-            pytest.fail(f"{path}: relative import")
-    return found - {"__version__"}
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down(path: Path) -> None:
-    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    own = room_of(path)
     if own == "__init__":
         assert imports(path) == set()
         return
@@ -56,8 +23,7 @@ def test_imports_go_down(path: Path) -> None:
 
 
 def test_every_room_has_a_level() -> None:
-    rooms = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")} - {"__init__"}
-    assert rooms == set(LEVELS)
+    assert {room_of(path) for path in files()} - {"__init__"} == set(LEVELS)
 
 
 HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "timm"}

@@ -74,9 +74,9 @@ def test_every_plugin_of_this_repository_passes(folder: Path) -> None:
         checked.report.refuse()
 
 
-def test_the_loss_in_the_readme_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_on_the_page_of_plugins_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(
-        r"```python\n# (\w+)\.py\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+        r"```python\n# (\w+)\.py\n(.*?)```", (ROOT / "docs/plugins.md").read_text(encoding="utf-8"), re.DOTALL
     )
     ((module, source),) = blocks
     (tmp_path / f"{module}.py").write_text(source)
