@@ -132,7 +132,7 @@ def test_an_error_that_is_not_the_systems_is_not_passed_off_as_the_users() -> No
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(("arguments", "where"), [("list --json", ""), ("show head arcface", "stdout: ")])
 def test_an_output_that_is_full_is_one_line(arguments: str, where: str) -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "metricface", *arguments.split()]
         buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered)

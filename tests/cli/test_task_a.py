@@ -74,7 +74,7 @@ def test_our_recipes_run_on_the_demo(name: str, orl: Path, tmp_path: Path) -> No
     assert 0 <= report["results"]["classification"]["balanced_accuracy"] <= 1
 
 
-def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(recipe: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(recipe: Path) -> None:
     overrides = sets("sampler.name=class-balanced", "train.epochs=8", "train.select=classification.balanced_accuracy")
     assert metricface("run", recipe, *overrides, "--out", "whole").exit_code == 0
     command = [sys.executable, "-m", "metricface", "run", str(recipe), *overrides, "--out", "cut"]
