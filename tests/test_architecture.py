@@ -80,7 +80,7 @@ HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "ti
         ["--help"],
         ["run", "--help"],
         ["list"],
-        ["list", "loss", "--json"],
+        ["list", "head", "--json"],
         ["--version"],
         ["runs", "--help"],
         ["plugin", "check", "--help"],
