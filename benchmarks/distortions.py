@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from methods import HERE, machine
 
 from metricface.components.registry import installed_registries
@@ -45,16 +46,17 @@ def main() -> None:
     print(_table(document))
 
 
-def _photo(number: int, side: int) -> np.ndarray:
+def _photo(number: int, side: int) -> npt.NDArray[np.uint8]:
     """Return a photo-like field: noise of falling strength from coarse to fine."""
     rng = np.random.default_rng(number)
     total = np.zeros((side, side, 3), np.float32)
     for cells in (4, 16, 64):
         total += cv2.resize(rng.random((cells, cells, 3), dtype=np.float32), (side, side)) * (4 / cells)
-    return np.clip(255 * total / total.max(), 0, 255).astype(np.uint8)
+    photo: npt.NDArray[np.uint8] = np.clip(255 * total / total.max(), 0, 255).astype(np.uint8)
+    return photo
 
 
-def _ratios(distortion: Any, photos: list[np.ndarray]) -> dict[str, float]:
+def _ratios(distortion: Any, photos: list[npt.NDArray[np.uint8]]) -> dict[str, float]:
     """Return severity -> median ratio to the blur that ran just before."""
     found = {}
     for severity in SEVERITIES:

@@ -135,7 +135,9 @@ def most_to_win(work: Path, name: str, evaluator: str) -> dict[str, list[float]]
 
 def _by_path(found: Sequence[Difference]) -> dict[str, list[float]]:
     return {
-        f"{part.reading}/{part.row}/{part.figure}": [part.difference, *(part.interval or ()), part.p] for part in found
+        f"{part.reading}/{part.row}/{part.figure}": [part.difference, *part.interval, part.p]
+        for part in found
+        if part.interval is not None and part.p is not None  # a figure of one person has neither, and is no result
     }
 
 

@@ -28,7 +28,7 @@ from methods import HERE, machine, write_recipe
 
 from metricface.build.experiment import build_experiment
 from metricface.components.registry import installed_registries
-from metricface.contracts import Batch
+from metricface.contracts import Batch, Silent
 from metricface.files import write_json, write_text
 from metricface.machine import reuse_freed_memory
 from metricface.recipe.load import load_recipe
@@ -38,24 +38,13 @@ TASKS = {"task_a": task_a_methods, "task_b": task_b_methods}
 TRAINED, EMBEDDED = 768, 256  # photos a turn
 
 
-class Quiet:
-    """A console that says nothing."""
-
-    def say(self, text: str) -> None:
-        """Say nothing."""
-
-    def progress(self, what: str) -> Callable[[int, int], None]:
-        """Show nothing."""
-        return lambda done, total: None
-
-
 class Runner:
     """One recipe that trains and embeds a few photos at a time."""
 
     def __init__(self, recipe: Path, changes: Sequence[str]) -> None:
         known = installed_registries()
         self.recipe = load_recipe(recipe, changes, known)
-        self.experiment = build_experiment(self.recipe, known, Quiet())
+        self.experiment = build_experiment(self.recipe, known, Silent())
         self._batches = self._forever()
 
     def step(self) -> float:

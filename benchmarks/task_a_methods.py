@@ -205,8 +205,8 @@ def _draw(document: dict[str, Any], work: Path) -> None:
         for place, name in enumerate(FIGURES):
             value, low, high, _ = (100 * number for number in found[name])
             label = f"ours minus {other}" if not place else None
-            style = {"fmt": "os"[offset], "color": ("0.1", "0.5")[offset], "capsize": 3, "label": label}
-            gains.errorbar(value, place + 0.2 * offset, xerr=[[value - low], [high - value]], **style)
+            bar: dict[str, Any] = {"fmt": "os"[offset], "color": ("0.1", "0.5")[offset], "capsize": 3, "label": label}
+            gains.errorbar(value, place + 0.2 * offset, xerr=[[value - low], [high - value]], **bar)
     gains.axvline(0, color="0.7")
     gains.set(title="paired differences, 95 % over photos", xlabel="points", yticks=range(len(FIGURES)))
     gains.set_yticklabels(FIGURES)

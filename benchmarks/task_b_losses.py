@@ -80,7 +80,7 @@ def main() -> None:
     for name in options.only or METHODS:
         run_method(METHODS[name], options.work / name, (f"data.root={tree}",), options.threads)
     done = finished(METHODS, options.work)
-    document = {
+    document: dict[str, Any] = {
         "conditions": {**machine(options.threads), "bootstrap": SAMPLES, "people": people(options.split)},
         "changes": list(SAME),
         "losses": {},

@@ -1,13 +1,18 @@
-"""Imports go down the module map only, and the light modules stay light."""
+"""Imports go down the module map only, the light modules stay light, files and functions short, components found."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from support import ROOT
 from support.rooms import FACES, LEVELS, PACKAGE, files, imports, room_of
+
+from metricface.contracts import KINDS, Kind
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -26,6 +31,46 @@ def test_every_room_has_a_level() -> None:
     assert {room_of(path) for path in files()} - {"__init__"} == set(LEVELS)
 
 
+FILE_LINES, FUNCTION_LINES = 250, 40  # what a reader holds in the head
+
+
+def test_no_file_is_long() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files()}
+    long = [f"{path}: {count} lines" for path, count in lines.items() if count > FILE_LINES]
+    assert not long, "\n".join(long)
+
+
+def functions(path: Path) -> dict[str, int]:
+    """Return "file:line: name" -> lines of every function in a file: decorators, signature, docstring, nested ones."""
+    return {
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}": (node.end_lineno or 0) - first + 1
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for first in [min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])]
+    }
+
+
+def test_no_function_is_long() -> None:
+    lines = {function: count for path in files() for function, count in functions(path).items()}
+    assert len(lines) > 500
+    long = [f"{function}: {count} lines" for function, count in lines.items() if count > FUNCTION_LINES]
+    assert not long, "\n".join(long)
+
+
+POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_module_of_a_kind_is_one_component_unless_it_is_a_helper(kind: Kind) -> None:
+    modules = [path.stem for path in (PACKAGE / "components" / kind.plural).glob("*.py") if path.name[0] != "_"]
+    points = {name: value.partition(":")[0] for name, value in POINTS.get(kind.group, {}).items()}
+    assert points == {name.replace("_", "-"): f"metricface.components.{kind.plural}.{name}" for name in sorted(modules)}
+
+
+def test_every_entry_point_is_of_a_kind() -> None:
+    assert set(POINTS) <= {kind.group for kind in KINDS.values()}
+
+
 HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "timm"}
 
 
@@ -35,7 +80,7 @@ HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "ti
         ["--help"],
         ["run", "--help"],
         ["list"],
-        ["list", "loss", "--json"],
+        ["list", "head", "--json"],
         ["--version"],
         ["runs", "--help"],
         ["plugin", "check", "--help"],

@@ -15,7 +15,7 @@ def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "before")
 
-    def full(file: object) -> None:
+    def full(_file: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left") as caught:

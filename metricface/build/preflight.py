@@ -55,7 +55,8 @@ def effective_priors(recipe: Recipe, registries: Registries, train: Dataset) -> 
     """Return a line for every two corrections for imbalance that stack: the prior of the classes that is left.
 
     Args:
-        recipe, registries: see `rebalancing.stacks`.
+        recipe: whose sampler and losses are looked at, see `rebalancing.stacks`.
+        registries: kind -> registry.
         train: the photos that are trained on.
     """
     counter = Counter(item.label for item in train.items)

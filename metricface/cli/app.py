@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from metricface.cli import check, classify, compare, data, doctor, eval, init, list, plugin, run, runs, show
+from metricface.cli.check import check
+from metricface.cli.classify import classify
+from metricface.cli.compare import compare
+from metricface.cli.data import demo, distort
+from metricface.cli.doctor import doctor
+from metricface.cli.eval import evaluate
 from metricface.cli.exits import OneLineGroup, guarded
+from metricface.cli.init import init
+from metricface.cli.list import list_components
 from metricface.cli.options import before_the_verb
+from metricface.cli.plugin import plugin_app
+from metricface.cli.run import run
+from metricface.cli.runs import list_runs, show_run
+from metricface.cli.show import show
 from metricface.machine import reuse_freed_memory
 
 app = typer.Typer(
@@ -19,21 +30,21 @@ app = typer.Typer(
 data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)
 runs_app = typer.Typer(help="Look at the runs that are there.", no_args_is_help=True)
 
-app.command("run")(guarded(run.run))
-app.command("init")(guarded(init.init))
-app.command("check")(guarded(check.check))
-app.command("eval")(guarded(eval.evaluate))
-app.command("classify")(guarded(classify.classify))
-app.command("compare")(guarded(compare.compare))
-app.command("list")(guarded(list.list_components))
-app.command("show")(guarded(show.show))
-app.command("doctor")(guarded(doctor.doctor))
-data_app.command("demo")(guarded(data.demo))
-data_app.command("distort")(guarded(data.distort))
+app.command("run")(guarded(run))
+app.command("init")(guarded(init))
+app.command("check")(guarded(check))
+app.command("eval")(guarded(evaluate))
+app.command("classify")(guarded(classify))
+app.command("compare")(guarded(compare))
+app.command("list")(guarded(list_components))
+app.command("show")(guarded(show))
+app.command("doctor")(guarded(doctor))
+data_app.command("demo")(guarded(demo))
+data_app.command("distort")(guarded(distort))
 app.add_typer(data_app, name="data")
-app.add_typer(plugin.plugin_app, name="plugin")
-runs_app.command("list")(guarded(runs.list_runs))
-runs_app.command("show")(guarded(runs.show_run))
+app.add_typer(plugin_app, name="plugin")
+runs_app.command("list")(guarded(list_runs))
+runs_app.command("show")(guarded(show_run))
 app.add_typer(runs_app, name="runs")
 
 

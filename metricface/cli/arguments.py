@@ -1,10 +1,16 @@
-"""MODEL on a command line."""
+"""Arguments and options that several verbs have."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from metricface.errors import UsageError, nearest
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Model = Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)]
 
 
 def check_model(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metricface.cli.arguments import check_model
+from metricface.cli.arguments import Model, check_model
 from metricface.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def classify(
-    model: Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)],
+    model: Model,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Photos, in it and below.", show_default=False)],
     out: Annotated[
         Path | None,

@@ -38,6 +38,7 @@ def distort(
     from metricface.build.components import distortions
     from metricface.cli.render import Screen
     from metricface.components.registry import installed_registries
+    from metricface.data.making.choice import Draw
     from metricface.data.making.distort import distort as make
 
     with Screen() as screen:
@@ -45,12 +46,9 @@ def distort(
             source,
             destination,
             distortions(installed_registries()),
-            train_people=train_people,
-            val_people=val_people,
-            min_per_person=min_per_person,
-            limit_per_person=limit_per_person,
-            seed=seed,
+            draw=Draw(train_people, val_people, min_per_person, limit_per_person),
             split=split,
+            seed=seed,
             progress=screen.progress("distorting"),
         )
     print(tree)

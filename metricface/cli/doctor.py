@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated
 
 import typer
 
+from metricface.cli.arguments import AsJson
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+
+def doctor(as_json: AsJson = False) -> None:
     """Look at versions, devices, threads, caches, network, extras and plugins; exit code 1 if something is wrong."""
     from metricface.cli.doctor_checks import PROBLEM, examine
 

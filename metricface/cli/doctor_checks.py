@@ -69,17 +69,18 @@ def examine() -> list[Finding]:
         "plugins": _plugins,
     }
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI for a newer version when imported
-    findings: list[Finding] = []
     # What a library prints when it is imported is no part of the answer.
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for about, check in checks.items():
-            try:
-                for finding in check():
-                    findings.append(finding)  # one by one: what was found before something broke stays
-            except (Exception, SystemExit) as error:
-                findings.append(Finding(about, "cannot be looked at", _one_line(error), PROBLEM))
-    return findings
+        return [finding for about, check in checks.items() for finding in _found(about, check)]
+
+
+def _found(about: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds; what it found before it broke stays."""
+    try:
+        yield from check()
+    except (Exception, SystemExit) as error:
+        yield Finding(about, "cannot be looked at", _one_line(error), PROBLEM)
 
 
 def _versions() -> Iterator[Finding]:

@@ -9,33 +9,35 @@ from typing import Annotated
 
 import typer
 
-from metricface.cli.arguments import check_model
+from metricface.cli.arguments import Model, check_model
 from metricface.errors import UsageError
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="A data root (its val split is used) or a split folder. Default: the data it was trained on."),
+]
+Gallery = Annotated[
+    Path | None,
+    typer.Option(help="People's folders whose clean photos make the gallery. Needs --probe.", show_default=False),
+]
+Probe = Annotated[
+    Path | None,
+    typer.Option(
+        help="People's folders whose photos are identified; people not in the gallery are unknown.", show_default=False
+    ),
+]
+OutcomesFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder to write what became of every probe to, for metricface compare.", show_default=False),
+]
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="A data root (its val split is used) or a split folder. Default: the data it was trained on."
-        ),
-    ] = None,
-    gallery: Annotated[
-        Path | None,
-        typer.Option(help="People's folders whose clean photos make the gallery. Needs --probe.", show_default=False),
-    ] = None,
-    probe: Annotated[
-        Path | None,
-        typer.Option(
-            help="People's folders whose photos are identified; people not in the gallery are unknown.",
-            show_default=False,
-        ),
-    ] = None,
-    outcomes: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write what became of every probe to, for metricface compare.", show_default=False),
-    ] = None,
+    model: Model,
+    data: Data = None,
+    gallery: Gallery = None,
+    probe: Probe = None,
+    outcomes: OutcomesFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON document.")] = False,
 ) -> None:
     """Evaluate a trained model with the evaluators of its recipe, or on a gallery and probes of one's own."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from metricface.cli import complete
+from metricface.cli.arguments import AsJson
 from metricface.contracts import KINDS
 from metricface.errors import UsageError, nearest
 
@@ -20,7 +21,7 @@ def list_components(
             help="backbone, head, loss, ... Default: all.", show_default=False, autocompletion=complete.kinds
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the components that recipes can name, built-in and installed, with their packages and what is BROKEN."""
     from metricface.components.provenance import survey

@@ -12,29 +12,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metricface.cli import complete
+from metricface.cli.arguments import AsJson
 from metricface.errors import PluginError, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from metricface.testing.components import Checked
 
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[KIND] NAME|PATH",
+        help="A component, with its kind where several kinds have the name; or the folder of a package.",
+        show_default=False,
+        autocompletion=complete.kinds_and_names,
+    ),
+]
+
 
 def check(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[KIND] NAME|PATH",
-            help="A component, with its kind where several kinds have the name; or the folder of a package.",
-            show_default=False,
-            autocompletion=complete.kinds_and_names,
-        ),
-    ],
+    words: Words,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, as a recipe would set it.")
     ] = None,
     root: Annotated[
         Path | None, typer.Option(help="For a dataset: a folder that it reads, with train and val.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check that components do what the engine relies on; each failed check says why it matters and shows a case.
 

@@ -16,27 +16,30 @@ if TYPE_CHECKING:
     from metricface.components.registry import Registries
     from metricface.recipe.schema import Recipe
 
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe, for instance experiments/task_b.toml.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key: --set train.epochs=2, --set loss.NAME.weight=1"),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="The run folder itself. Default: runs/<name>/<UTC>-<hash4>/", show_default=False)
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="One run for each seed, then mean and standard deviation. --out gets seed-N/ for each.",
+        show_default=False,
+    ),
+]
+
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, for instance experiments/task_b.toml.", show_default=False)],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change one key: --set train.epochs=2, --set loss.NAME.weight=1"
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder itself. Default: runs/<name>/<UTC>-<hash4>/", show_default=False)
-    ] = None,
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run of this recipe.")] = False,
-    seeds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,N,...",
-            help="One run for each seed, then mean and standard deviation. --out gets seed-N/ for each.",
-            show_default=False,
-        ),
-    ] = None,
+    seeds: Seeds = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check recipe, data and model; train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
 ) -> None:
@@ -46,10 +49,10 @@ def run(
     from metricface.recipe.load import load_recipe
 
     registries = installed_registries()
-    if seeds is None:
-        recipes = [load_recipe(recipe, overrides or (), registries)]
-    else:
-        recipes = [load_recipe(recipe, texts, registries) for texts in _with_seeds(overrides or (), seeds)]
+    given = overrides or []
+    recipes = [
+        load_recipe(recipe, one, registries) for one in ([given] if seeds is None else _with_seeds(given, seeds))
+    ]
     with Screen() as screen:
         if dry_run:
             document = _dry_run(recipes, registries, screen, out=out, resume=resume, with_seeds=seeds is not None)

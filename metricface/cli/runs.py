@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from metricface.cli.arguments import AsJson
+
 
 def list_runs(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to look, at any depth.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List runs, the newest last: what they are, how far they came, and their headline figures."""
     from metricface.runs.read import find_runs
@@ -36,7 +38,7 @@ def list_runs(
 
 def show_run(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show one run: its record, its recipe with every default, and its report."""
     from metricface.runs.read import read_run

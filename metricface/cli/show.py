@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from metricface.cli import complete
+from metricface.cli.arguments import AsJson
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, UsageError, nearest
 
@@ -21,7 +22,7 @@ def show(
     name: Annotated[
         str, typer.Argument(help="As in metricface list.", show_default=False, autocompletion=complete.names)
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
     from metricface.components.provenance import LoadCheck, describe, first_line

@@ -134,7 +134,7 @@ class Collate:
         return Batch(images, labels, conditions, indices)
 
 
-def start_worker(number: int) -> None:
+def start_worker(_number: int) -> None:
     """Set up a worker process: one thread, and Ctrl-C is the main process's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

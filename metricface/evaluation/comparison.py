@@ -71,8 +71,10 @@ def compare_outcomes(
 
     Args:
         evaluator: its name.
-        a, b: outcomes of each run of either side, by the run's name.
-        samples, seed: of the bootstrap.
+        a: outcomes of each run of one side, by the run's name.
+        b: those of the other side.
+        samples: how many the bootstrap draws.
+        seed: of the draws.
 
     Raises:
         DataError: the runs are not of the same probes, see `pairing.align`.

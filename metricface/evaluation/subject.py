@@ -170,4 +170,4 @@ def _evaluating(module: object) -> Iterator[None]:
 
 
 def _tell(progress: Progress | None, total: int) -> Callable[[int], None]:
-    return (lambda done: None) if progress is None else (lambda done: progress(done, total))
+    return (lambda _done: None) if progress is None else (lambda done: progress(done, total))

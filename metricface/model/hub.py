@@ -48,7 +48,8 @@ def download(hub_id: str, names: Sequence[str], missing: str) -> Found:
     comes within `_PROBE_SECONDS`, also when the name lookup hangs.
 
     Args:
-        hub_id, names: see `in_hub_cache`.
+        hub_id: "owner/name" or "owner/name@revision".
+        names: of the files that would do, the best first.
         missing: what is not in the cache, as the beginning of the error's text.
 
     Raises:

@@ -103,9 +103,11 @@ def load_weights(
     """Fill a network from its weights and at most a classifier besides.
 
     Args:
-        network, config: what to fill; its `architecture` and the names of its `classifier`, as timm writes them.
+        network: what to fill.
+        config: timm's of the network: its `architecture` and the names of its `classifier`.
         given: name -> tensor, in the network's own names.
-        path, way_out: where they were read, and what to do if they do not fit, for the message.
+        path: where they were read, for the message.
+        way_out: what to do if they do not fit, for the message.
 
     Raises:
         ModelError: names or shapes are those of another model.

@@ -18,8 +18,9 @@ def differing_keys(a: Sequence[RecipeTables], b: Sequence[RecipeTables]) -> dict
     itself stands for its names in order.
 
     Args:
-        a, b: resolved recipes as plain tables, one or more on a side; equal values of a side are given once, and None
+        a: resolved recipes of one side as plain tables, one or more; equal values of a side are given once, and None
             stands for a key that a recipe has not.
+        b: those of the other side.
     """
     flat = [[_flat(recipe) for recipe in side] for side in (a, b)]
     keys = dict.fromkeys(key for side in flat for recipe in side for key in recipe)

@@ -59,7 +59,8 @@ def _apply(
     sections: Mapping[str, bool],
     problems: Problems,
 ) -> None:
-    section, rest = parts[0], parts[1:]
+    """Set one key of `table`, or say why not."""
+    section, *rest = parts
     problems.override((text,), text)
     if section not in sections:
         problems.add(
@@ -69,15 +70,10 @@ def _apply(
     path: tuple[str | int, ...] = (section,)
     target = table.setdefault(section, [] if sections[section] else {})
     if sections[section]:
-        name, rest = rest[0], rest[1:]
+        name, *rest = rest
         names = element_names(target) if isinstance(target, list) else []
-        known = [found for found in names if found is not None]
         if names.count(name) != 1 or not rest:
-            why = "is the name of more than one." if rest else "needs a key after it."
-            if name not in names:
-                why = f"is not in the recipe.{nearest(name, known)}"
-            there = ", ".join(known) or "none"
-            problems.add((text,), f"{section} {name!r} {why} There are: {there}", key=".".join(parts))
+            problems.add((text,), f"{section} {_no_element(name, names, rest)}", key=".".join(parts))
             return
         path = (section, names.index(name))
         target = target[names.index(name)]
@@ -94,3 +90,12 @@ def _apply(
         return
     target[rest[-1]] = parsed
     problems.override((*path, rest[-1]), text)
+
+
+def _no_element(name: str, names: Sequence[str | None], rest: Sequence[str]) -> str:
+    """Return why `name` with the keys `rest` after it is no key of one element among those of such names."""
+    known = [found for found in names if found is not None]
+    why = "is the name of more than one." if rest else "needs a key after it."
+    if name not in names:
+        why = f"is not in the recipe.{nearest(name, known)}"
+    return f"{name!r} {why} There are: {', '.join(known) or 'none'}"

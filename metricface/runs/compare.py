@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,10 @@ def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
     """Compare two finished runs, folders of runs of several seeds, or folders that `eval --outcomes` wrote.
 
     Args:
-        a, b: the folders; B - A is reported.
-        samples, seed: of the bootstrap.
+        a: the folder of one side.
+        b: that of the other; B - A is reported.
+        samples: how many the bootstrap draws.
+        seed: of the draws.
 
     Raises:
         UsageError: a folder is not there.
@@ -83,18 +85,24 @@ def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
             differences += compare_outcomes(name, *tables, samples=samples, seed=seed)
     if not differences:
         raise DataError(f"{a} and {b}: nothing to compare. {'; '.join(notes) or 'They hold no probe'}.")
-    if max(map(len, sides)) > 1:
-        counted = " and ".join(f"{len(side)} runs of {name}" for side, name in zip(sides, "AB", strict=True))
-        notes.append(
-            f"A and B are means over {counted}, of outcomes averaged per probe; the intervals are over people and do "
-            "not cover how much runs differ from seed to seed"
-        )
+    notes += _means(sides)
     keys: Mapping[str, tuple[list[Any], list[Any]]] = {}
     if without := [run for side in sides for run in side if not (run / "recipe.toml").is_file()]:
         notes.append(f"recipes are not compared: {without[0]} has no recipe.toml")
     else:
         keys = differing_keys(*([_recipe(run) for run in side] for side in sides))
     return Comparison(sides, samples, seed, tuple(differences), keys, (*notes, *_cautions(differences, outcomes), _P))
+
+
+def _means(sides: Sequence[Sequence[Path]]) -> list[str]:
+    """Return what is said of sides of several runs, nothing where both are a single one."""
+    if max(map(len, sides)) == 1:
+        return []
+    counted = " and ".join(f"{len(side)} runs of {name}" for side, name in zip(sides, "AB", strict=True))
+    return [
+        f"A and B are means over {counted}, of outcomes averaged per probe; the intervals are over people and do "
+        "not cover how much runs differ from seed to seed"
+    ]
 
 
 def _cautions(differences: list[Difference], outcomes: list[dict[str, dict[str, Any]]]) -> list[str]:

@@ -77,7 +77,10 @@ def check_seeds(
     """Return which of the runs are finished already; nothing is made or written.
 
     Args:
-        recipes, registries, out, resume: as `run_seeds` takes them.
+        recipes: checked recipes that differ in their seed alone.
+        registries: kind -> registry.
+        out: the folder of the runs, None for runs/<name>/; see `run_seeds`.
+        resume: go on with unfinished runs.
 
     Raises:
         UsageError: a run could not begin, or `out` is not a folder of seeds or holds runs of another recipe.
@@ -162,9 +165,11 @@ def _document(recipes: Sequence[Recipe], runs: Sequence[Finished]) -> dict[str, 
     """Return seeds.json; what all runs share is said once, as the first run's report says it."""
     first = runs[0].report
     notices = list(dict.fromkeys(notice for done in runs for notice in done.report.get("notices", ())))
-    for key in ("data", "versions", "device"):
-        if any(done.report.get(key) != first.get(key) for done in runs):
-            notices.append(f"the runs differ in their {key}: see the report of each")
+    notices += [
+        f"the runs differ in their {key}: see the report of each"
+        for key in ("data", "versions", "device")
+        if any(done.report.get(key) != first.get(key) for done in runs)
+    ]
     return {
         "metricface": __version__,
         "name": recipes[0].run.name,

@@ -78,7 +78,8 @@ def check_all(
     """Put components through every check; one that cannot be loaded fails the first of them.
 
     Args:
-        choices, package: see `find`.
+        choices: registry and name of each, see `find`.
+        package: the one that they are imported from, see `find`; None for installed ones.
         arguments: what a recipe would set, for each of them.
         root: photos for datasets.
 

@@ -70,7 +70,7 @@ def _of_its_kind(trial: Trial, declared: object, exempt: Mapping[str, str]) -> l
 
 
 def _never(why: str) -> Any:
-    def run(subject: object) -> None:
+    def run(_subject: object) -> None:
         raise Skip(why)
 
     return run
@@ -79,7 +79,7 @@ def _never(why: str) -> Any:
 def _exemptions(declared: object, allowed: list[str]) -> Check[Trial]:
     """Return the check of the component's own exemptions, which may be declared from the checks `allowed`."""
 
-    def run(trial: Trial) -> None:
+    def run(_trial: Trial) -> None:
         if not isinstance(declared, Mapping):
             raise Violation(f"conformance_exempt is a {type(declared).__name__}, not a mapping of check to reason")
         for name, reason in declared.items():

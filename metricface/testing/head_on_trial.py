@@ -75,7 +75,8 @@ class HeadOnTrial:
         """Return the gradient (B, D) of the cost at the embeddings; logits and all gradients are finite.
 
         Args:
-            embeddings, labels: of a batch.
+            embeddings: (B, D) of a batch.
+            labels: its B labels.
             on_axes: with the prototypes on the axes, where cosines of 1 and -1 are exact.
         """
         make = self._on_axes if on_axes else self.make

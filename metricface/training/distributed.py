@@ -42,13 +42,13 @@ class _AllGather(torch.autograd.Function):
     """All-gather with gradient: (B, D) -> (W, B, D). A rank gets the sum of all ranks' gradients for its part."""
 
     @staticmethod
-    def forward(context: Any, own: Tensor) -> Tensor:
+    def forward(_context: Any, own: Tensor) -> Tensor:
         parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, own.contiguous())
         return torch.stack(parts)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
         total = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total[dist.get_rank()]

@@ -47,7 +47,7 @@ class Interruption:
             number, self._pending = self._pending, None
             raise Interrupted(number)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _heard(self, number: int, _frame: FrameType | None) -> None:
         if not self._held:
             raise Interrupted(number)
         self._pending = number

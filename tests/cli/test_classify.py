@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -105,7 +104,7 @@ def mixed(tree: Path, tmp_path: Path) -> Path:
     (folder / "a" / "empty.PNG").write_bytes(b"")
     (folder / "a" / "notes.txt").write_text("x")
     (folder / "a" / "._000.png").write_bytes(b"x")
-    os.symlink(folder, folder / "b" / "again")
+    (folder / "b" / "again").symlink_to(folder)
     return folder
 
 

@@ -38,7 +38,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_pipe_gets_a_row_for_every_component(site: Path) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_pipe_gets_a_row_for_every_component() -> None:
     done = metricface("list", "miner")
     columns, *rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert (done.exit_code, done.stderr) == (0, "")
@@ -72,7 +73,8 @@ def test_one_json_document_has_all_that_is_known(site: Path) -> None:
     assert found["batch-hard", "metricface"]["status"] == "available"
 
 
-def test_a_terminal_of_80_columns_gets_lines_that_fit(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_terminal_of_80_columns_gets_lines_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the pipe for a terminal
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -118,7 +120,8 @@ def test_show_of_a_broken_component_says_where_it_is_and_why(how: list[str], sit
         assert done.stdout == f"miner bad  (mf_lapsed:Bad, mf-lapsed 1.0)\n{site / 'mf_lapsed.py'}\n"
 
 
-def test_show_of_a_name_that_two_packages_bring_names_both_and_shows_either(site: Path) -> None:
+@pytest.mark.usefixtures("site")
+def test_show_of_a_name_that_two_packages_bring_names_both_and_shows_either() -> None:
     done = metricface("show", "miner", "twin")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (

@@ -139,7 +139,8 @@ def test_of_two_packages_with_one_name_either_can_be_picked(site: Path) -> None:
     assert check("mf-two:twin")[0] == 4
 
 
-def test_a_name_of_two_kinds_is_checked_as_both(site: Path) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_name_of_two_kinds_is_checked_as_both() -> None:
     done = metricface("plugin", "check", "arcface")
     assert done.exit_code == 0
     assert [line.partition(" (")[0] for line in done.stdout.splitlines()[-2:]] == ["head arcface", "loss arcface"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -114,7 +113,7 @@ def test_eval_refuses_a_folder_for_outcomes_that_cannot_be_made_before_it_evalua
     assert (done.exit_code, (tmp_path / "a").exists()) == (3, False)
 
 
-def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path, tree: Path) -> None:
+def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path) -> None:
     zoomed = ("--set", "embedding.mirror=true", "--set", "embedding.zoom=0.5")
     zoomed += ("--set", "embedding.projection=true", "--set", "embedding.whitening=0.5")
     shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", *zoomed)
@@ -252,14 +251,14 @@ def test_ctrl_c_saves_a_checkpoint_and_resume_ends_like_an_uninterrupted_run(rec
 
 def test_resume_without_a_checkpoint_starts_anew(recipe: Path) -> None:
     assert metricface("run", recipe, "--out", "run").exit_code == 0
-    os.remove("run/checkpoints/last.pt")
+    Path("run/checkpoints/last.pt").unlink()
     Path("run/run.json").write_text(Path("run/run.json").read_text().replace('"finished"', '"interrupted"', 1))
     before = Path("run/metrics.jsonl").read_text()
     assert metricface("run", recipe, "--out", "run", "--resume").exit_code == 0
     assert Path("run/metrics.jsonl").read_text() == before
 
 
-def test_two_runs_cannot_share_a_folder(recipe: Path, tmp_path: Path) -> None:
+def test_two_runs_cannot_share_a_folder(recipe: Path) -> None:
     process = start(recipe, "--set", "train.epochs=500", "--out", "run")
     deadline = time.monotonic() + 60
     while not Path("run/metrics.jsonl").exists() and time.monotonic() < deadline:
@@ -271,7 +270,8 @@ def test_two_runs_cannot_share_a_folder(recipe: Path, tmp_path: Path) -> None:
     assert "another metricface is running there" in done.stderr
 
 
-def test_a_recipe_without_evaluators_trains(recipe: Path, tree: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("recipe")
+def test_a_recipe_without_evaluators_trains(tree: Path, tmp_path: Path) -> None:
     plain = write_recipe(tmp_path, tree, RECIPE[: RECIPE.index("[[evaluate]]")])
     done = metricface("run", plain, "--out", "run")
     assert done.exit_code == 0, done.output

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -22,7 +19,13 @@ from support.task_a_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
+from metricface.components.registry import installed_registries
+from metricface.contracts import Silent
 from metricface.data.making.demo import demo
+from metricface.errors import Interrupted
+from metricface.recipe.load import load_recipe
+from metricface.runs.run import run
+from metricface.training.state import StepDone
 
 EXPERIMENTS = ROOT / "experiments"
 TINY = ("data.image_size=32", "backbone.name=timm", "backbone.model=test_resnet", "backbone.weights=random")
@@ -74,17 +77,17 @@ def test_our_recipes_run_on_the_demo(name: str, orl: Path, tmp_path: Path) -> No
     assert 0 <= report["results"]["classification"]["balanced_accuracy"] <= 1
 
 
-def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(recipe: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(recipe: Path) -> None:
     overrides = sets("sampler.name=class-balanced", "train.epochs=8", "train.select=classification.balanced_accuracy")
     assert metricface("run", recipe, *overrides, "--out", "whole").exit_code == 0
-    command = [sys.executable, "-m", "metricface", "run", str(recipe), *overrides, "--out", "cut"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not Path("cut/metrics.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    known = installed_registries()
+
+    def ctrl_c(event: object) -> None:
+        if isinstance(event, StepDone) and event.step == 9:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        run(load_recipe(recipe, overrides[1::2], known), known, Silent(), out=Path("cut"), observers=(ctrl_c,))
     done = metricface("run", recipe, *overrides, "--out", "cut", "--resume")
     assert done.exit_code == 0, done.output
     assert Path("cut/metrics.jsonl").read_text() == Path("whole/metrics.jsonl").read_text()

@@ -8,7 +8,7 @@ needs a parameter that has no default: then SETTINGS says what to give it.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from support.layouts import write_rows
 
 from metricface.build.experiment import Experiment, build_experiment
 from metricface.components.registry import installed_registries
-from metricface.contracts import KINDS
+from metricface.contracts import KINDS, Silent
 from metricface.contracts.results import Result
 from metricface.errors import DataError, RecipeError
 from metricface.recipe.load import load_recipe
@@ -43,13 +43,6 @@ SETTINGS = {
     "loss": "MultiSimilarityLoss",
     "miner": "MultiSimilarityMiner",
 }
-
-
-class Silent:
-    def say(self, text: str) -> None: ...
-
-    def progress(self, what: str) -> Callable[[int, int], None]:
-        return lambda done, total: None
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ BROKEN = {
 
 def losses(monkeypatch: pytest.MonkeyPatch) -> list[Provenance]:
     """Survey the losses of this folder's packages; those that are really installed would only take time."""
-    monkeypatch.setattr(Registry, "entries", lambda self, all=Registry.entries: [e for e in all(self) if _asked(e)])
+    monkeypatch.setattr(Registry, "entries", lambda self, whole=Registry.entries: [e for e in whole(self) if _asked(e)])
     return survey(installed_registries(), ["loss"])
 
 

@@ -12,18 +12,12 @@ import torch
 from support.task_a_tree import make_tree, photo, write_recipe
 
 from metricface.components.registry import installed_registries
+from metricface.contracts import Silent
 from metricface.deploy import classify as predict
 from metricface.deploy.classify import Classifier, Labelled, find_photos, write_csv
 from metricface.errors import DataError
 from metricface.recipe.load import load_recipe
 from metricface.runs.run import run
-
-
-class Silent:
-    def say(self, text: str) -> None: ...
-
-    def progress(self, what: str):
-        return lambda done, total: None
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,8 @@ class Session:
 
 
 @pytest.mark.parametrize("session", [Session(hangs=True), Session(socket.gaierror("no such host"))])
-def test_without_a_network_it_is_decided_by_one_probe_that_nobody_waits_for(caches, monkeypatch, session):
+@pytest.mark.usefixtures("caches")
+def test_without_a_network_it_is_decided_by_one_probe_that_nobody_waits_for(monkeypatch, session):
     monkeypatch.setattr(huggingface_hub, "get_session", lambda: session)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", no_network)
     with pytest.raises(OutOfReach) as caught:
@@ -94,7 +95,8 @@ def test_without_a_network_it_is_decided_by_one_probe_that_nobody_waits_for(cach
     session.let_go.set()
 
 
-def test_offline_mode_asks_nobody(caches, monkeypatch):
+@pytest.mark.usefixtures("caches")
+def test_offline_mode_asks_nobody(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(hub, "hub_answers", no_network)
     with pytest.raises(OutOfReach) as caught:
@@ -102,7 +104,8 @@ def test_offline_mode_asks_nobody(caches, monkeypatch):
     assert str(caught.value) == MISSING + "HF_HUB_OFFLINE is set"
 
 
-def test_a_hub_that_answers_is_downloaded_from(caches, monkeypatch):
+@pytest.mark.usefixtures("caches")
+def test_a_hub_that_answers_is_downloaded_from(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "get_session", lambda: Session())
 
     def download(repository: str, name: str, revision: str | None) -> str:
@@ -123,7 +126,8 @@ def test_a_hub_that_answers_is_downloaded_from(caches, monkeypatch):
         (EntryNotFoundError("404"), "timm/resnet18.a1_in1k on the hub has no model.safetensors or pytorch_model.bin"),
     ],
 )
-def test_a_download_that_fails_says_why(caches, monkeypatch, error, reason):
+@pytest.mark.usefixtures("caches")
+def test_a_download_that_fails_says_why(monkeypatch, error, reason):
     monkeypatch.setattr(huggingface_hub, "get_session", lambda: Session())
 
     def download(*_: object, **__: object) -> str:
@@ -135,7 +139,8 @@ def test_a_download_that_fails_says_why(caches, monkeypatch, error, reason):
     assert str(caught.value) == MISSING + reason
 
 
-def test_models_that_were_never_published_say_so(caches):
+@pytest.mark.usefixtures("caches")
+def test_models_that_were_never_published_say_so():
     with pytest.raises(OutOfReach) as caught:
         find_pretrained({"architecture": "botnet50ts_256", "tag": "", "hf_hub_id": None, "url": ""})
     assert str(caught.value) == "timm has no ImageNet weights for botnet50ts_256"

@@ -18,7 +18,7 @@ class Part:
         weight: Annotated[float, Gt(0)] | Literal["balanced"] = 1.0,
         recall: Annotated[float, Gt(0), Lt(1)] | None = None,
         mode: Literal["hard", "easy"] = "hard",
-        range: tuple[Annotated[int, Ge(1)], int] = (1, 2),
+        span: tuple[Annotated[int, Ge(1)], int] = (1, 2),
         names: tuple[str, ...] = ("a", "b"),
         binary: bool = False,
         path: str,
@@ -30,7 +30,7 @@ margin: float = 0.5  (>= 0, <= 1.571)
 weight: float > 0 | "balanced" = 1.0
 recall: float > 0 and < 1 | None = None
 mode: "hard" | "easy" = "hard"
-range: [int >= 1, int] = [1, 2]
+span: [int >= 1, int] = [1, 2]
 names: [str, ...] = ["a", "b"]
 binary: bool = false
 path: str

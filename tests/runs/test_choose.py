@@ -198,7 +198,7 @@ def test_how_a_run_ended_is_recorded_and_an_earlier_error_forgotten(recipe: Reci
 
 
 def test_a_full_disk_hides_no_other_error(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, document: Any) -> None:
+    def full(path: Path, _document: Any) -> None:
         raise OSError(28, "No space left on device", str(path))
 
     run = stored(Path("run"), recipe, "interrupted")

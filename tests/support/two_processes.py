@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -27,7 +28,7 @@ def work(rank: int, store: str, out: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     torch.manual_seed(0)
-    torch.save(gradient_of(rank), os.path.join(out, f"{rank}.pt"))
+    torch.save(gradient_of(rank), Path(out, f"{rank}.pt"))
     dist.barrier()  # no rank leaves while another still talks to it
     dist.destroy_process_group()
     os._exit(0)  # gloo's threads can outlive the interpreter's own shutdown, which then aborts, now and then

@@ -11,7 +11,7 @@ def calls_of(work: Callable[[], object]) -> int:
     """Return how many functions, of Python or C, are called while `work` runs."""
     count = 0
 
-    def called(frame: FrameType, event: str, argument: object) -> None:
+    def called(_frame: FrameType, event: str, _argument: object) -> None:
         nonlocal count
         count += event in ("call", "c_call")
 

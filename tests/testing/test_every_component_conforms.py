@@ -1,7 +1,7 @@
 """Every built-in component and every package under plugins/ passes the kit, whatever is registered.
 
 A component that is added is checked here without a change to this file, unless it needs a parameter that has no
-default: then EXAMPLES says what to give it.
+default, or is large by default: then EXAMPLES says what to give it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ COMPONENTS = [
 ]
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("backbone", "iresnet"): {"depth": 18, "feature_dim": 32},  # all depths have the same units
     ("backbone", "timm"): {"model": "test_resnet", "weights": "random"},  # any model, small and without a download
     ("dataset", "class-folder"): {"classes": ["female", "male"]},
     ("loss", "pml"): {"loss": "MultiSimilarityLoss"},

@@ -110,7 +110,7 @@ def test_a_signal_in_an_evaluation_keeps_the_epoch_and_sigterm_ends_with_143(tmp
     state = make_state()
     tmp_path.joinpath("run").mkdir()
 
-    def stop(state: TrainingState):
+    def stop(_state: TrainingState):
         os.kill(os.getpid(), signal.SIGTERM)
         pytest.fail("the signal was not heard")
 
@@ -137,7 +137,7 @@ def test_lines_of_steps_after_the_checkpoint_are_dropped_and_half_a_line_is_no_o
 def test_the_best_epoch_is_kept_and_evaluations_follow_the_plan(tmp_path: Path) -> None:
     values = iter([0.2, 0.9, 0.5])
 
-    def evaluate(state: TrainingState):
+    def evaluate(_state: TrainingState):
         return {"size": Result("size", (Reading("", {"norm": Value(next(values), 1)}),))}
 
     state = make_state()

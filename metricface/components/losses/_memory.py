@@ -47,7 +47,8 @@ class Memory(CrossBatchMemory):  # type: ignore[misc] # the library has no types
         """Return the pairs or triplets of the batch with the memory, less those of a photo with itself.
 
         Args:
-            embeddings, labels: (B, D) and (B,) of the batch.
+            embeddings: (B, D) of the batch.
+            labels: (B,) of the batch.
             memory: embeddings (N, D) and labels (N,) of the queue; the rest is not looked at.
         """
         vectors, queued = memory[:2]

@@ -46,7 +46,8 @@ def deal_groups(
     Args:
         groups: of each person, see plan_epoch.
         num_batches: of each process.
-        rank, world_size: of this process.
+        rank: of this process, below `world_size`.
+        world_size: how many processes there are.
         rng: in the same state on every process.
     """
     layout = [(place, number) for place in rng.permutation(len(groups)).tolist() for number in range(groups[place])]
@@ -64,7 +65,8 @@ def views_of_group(clean: Sequence[int], distorted: Sequence[int], number: int, 
     """Return group `number` of a person: `views` of its photos, see CrossCondition.
 
     Args:
-        clean, distorted: the person's photos, both in this epoch's order; not both empty.
+        clean: the person's clean photos in this epoch's order.
+        distorted: the others in this epoch's order; not both are empty.
         number: of the group among the person's. Photo `number` of `clean` leads it; from len(clean) on, the groups are
             stand-ins, led by a distorted photo if there is one.
         views: K.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -26,45 +26,51 @@ class Photo:
     name: str
 
 
-def choose(
-    source: Path,
-    *,
-    train_people: int | None = None,
-    val_people: int | None = None,
-    min_per_person: int = 2,
-    limit_per_person: int | None = None,
-    seed: int = 0,
-) -> list[Photo]:
-    """Draw the people of train and val, disjoint, from source/<person>/<photo>.
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How many people are drawn, and what of them.
 
     Args:
-        source: a folder per person; sub-folders of those are not looked at.
         train_people: how many to train on; all that are left when None.
         val_people: how many to evaluate on; a fifth, and at least one, when None.
         min_per_person: people with fewer photos are left out.
         limit_per_person: the first so many photos of each person, by name; all when None.
+
+    Raises:
+        UsageError: a number is below 1.
+    """
+
+    train_people: int | None = None
+    val_people: int | None = None
+    min_per_person: int = 2
+    limit_per_person: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            number = getattr(self, field.name)
+            if number is not None and number < 1:
+                raise UsageError(f"--{field.name.replace('_', '-')}: must be at least 1 (got {number}).")
+
+
+def choose(source: Path, draw: Draw | None = None, *, seed: int = 0) -> list[Photo]:
+    """Draw the people of train and val, disjoint, from source/<person>/<photo>.
+
+    Args:
+        source: a folder per person; sub-folders of those are not looked at.
+        draw: how many people and photos; None for what Draw says without arguments.
         seed: of the draw.
 
     Raises:
         DataError: no such folder, or too few people; says how many there are.
-        UsageError: a number is below 1.
     """
-    numbers = {
-        "train-people": train_people,
-        "val-people": val_people,
-        "min-per-person": min_per_person,
-        "limit-per-person": limit_per_person,
-    }
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise UsageError(f"--{name}: must be at least 1 (got {number}).")
+    draw = draw or Draw()
     everybody = _people(source)
-    people = [person for person, photos in everybody.items() if len(photos) >= min_per_person]
-    train, val = _numbers(len(people), train_people, val_people)
+    people = [person for person, photos in everybody.items() if len(photos) >= draw.min_per_person]
+    train, val = _numbers(len(people), draw.train_people, draw.val_people)
     if train + val > len(people):
         raise DataError(
-            f"{source}: {len(people)} of {len(everybody)} people have {min_per_person} photos or more, too few for "
-            f"{train} to train on and {val} to evaluate on. Ask for fewer, or lower --min-per-person."
+            f"{source}: {len(people)} of {len(everybody)} people have {draw.min_per_person} photos or more, too few "
+            f"for {train} to train on and {val} to evaluate on. Ask for fewer, or lower --min-per-person."
         )
     drawn = [people[number] for number in np.random.default_rng(seed).permutation(len(people))]
     splits = {"val": drawn[:val], "train": drawn[val : val + train]}
@@ -72,7 +78,7 @@ def choose(
         Photo(path, split, person, path.name)
         for split in ("train", "val")
         for person in sorted(splits[split])
-        for path in everybody[person][:limit_per_person]
+        for path in everybody[person][: draw.limit_per_person]
     ]
 
 

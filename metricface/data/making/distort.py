@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from metricface.contracts import Distortion, Progress
-from metricface.data.making.choice import choose, read_choice
+from metricface.data.making.choice import Draw, choose, read_choice
 from metricface.data.making.tree import Tree, write_tree
 from metricface.errors import DataError, UsageError
 
@@ -16,12 +16,9 @@ def distort(
     destination: Path,
     distortions: Mapping[str, Distortion],
     *,
-    train_people: int | None = None,
-    val_people: int | None = None,
-    min_per_person: int = 2,
-    limit_per_person: int | None = None,
-    seed: int = 0,
+    draw: Draw | None = None,
     split: Path | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Tree:
     """Build destination/{train,val}/<person>/ of clean photos and one distorted version of each per distortion.
@@ -30,13 +27,13 @@ def distort(
         source: clean photos, source/<person>/<photo>.
         destination: a new folder, or one that an earlier call with the same arguments made or left unfinished.
         distortions: by name.
-        train_people, val_people, min_per_person, limit_per_person: see `choice.choose`.
-        seed: of the draw of people and of every distortion, 0 or more.
+        draw: how many people and photos; None for what Draw says without arguments.
         split: a CSV file that says who and what goes where instead; see `choice.read_choice`.
+        seed: of the draw of people and of every distortion, 0 or more.
         progress: called with (photos done, photos in all).
 
     Raises:
-        UsageError: a number is out of its range, or stands beside `split`.
+        UsageError: the seed is below 0, or a draw of people stands beside `split`.
         DataError: see `choice.choose`, `choice.read_choice` and `tree.write_tree`; or one folder lies in the other.
     """
     clean, made = source.resolve(), destination.resolve()
@@ -44,16 +41,10 @@ def distort(
         raise DataError(f"{destination}: SRC and DST lie in each other (SRC is {source}). Name a DST outside of SRC.")
     if seed < 0:
         raise UsageError(f"--seed: must be at least 0 (got {seed}).")
+    draw = draw or Draw()
     if split is None:
-        photos = choose(
-            source,
-            train_people=train_people,
-            val_people=val_people,
-            min_per_person=min_per_person,
-            limit_per_person=limit_per_person,
-            seed=seed,
-        )
-    elif (train_people, val_people, limit_per_person) == (None, None, None):
+        photos = choose(source, draw, seed=seed)
+    elif (draw.train_people, draw.val_people, draw.limit_per_person) == (None, None, None):
         photos = read_choice(source, split)
     else:
         raise UsageError(

@@ -68,7 +68,8 @@ def run_markdown(run: Mapping[str, Any], recipe: str, report: str) -> str:
 
     Args:
         run: `folder`, `status`, `problems` and `record`, the document of run.json.
-        recipe, report: the text of recipe.toml and of report.md, "" where there is none.
+        recipe: the text of recipe.toml, "" where there is none.
+        report: the text of report.md, "" where there is none.
     """
     lines = [f"# {_text(run['folder'])}: {_text(run['status'])}", ""]
     lines += [f"- problem: {_text(problem)}" for problem in run["problems"]]

@@ -50,7 +50,7 @@ def relative_paths(paths: Sequence[str]) -> list[str]:
     They are equal for two copies of a tree wherever the copies lie. Paths that share no folder stay as they are.
     """
     try:
-        common = os.path.commonpath([os.path.dirname(path) for path in paths])
+        common = os.path.commonpath([PurePath(path).parent for path in paths])
     except ValueError:  # none at all, or on two drives, or some absolute and some not
         return [PurePath(path).as_posix() for path in paths]
     return [PurePath(path).relative_to(common).as_posix() for path in paths]

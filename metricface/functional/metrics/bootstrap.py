@@ -72,7 +72,8 @@ def resampled_sums(statistics: Floats, persons: Ints, *, samples: int, seed: int
     Args:
         statistics: (Q, K) what each probe adds, for instance its hit and 1, or a cell of a confusion matrix.
         persons: (Q,) the person of each probe. The draws depend on their sorted order and not on that of the probes.
-        samples, seed: as in `person_interval`.
+        samples: S, how many are drawn.
+        seed: of the draws.
 
     Returns:
         (samples, K).
@@ -95,7 +96,8 @@ def draws(people: int, *, samples: int, seed: int, width: int = 0) -> Iterator[F
 
     Args:
         people: how many there are, and how many a sample draws.
-        samples, seed: as in `person_interval`. The draws do not depend on how they fall into blocks.
+        samples: S, how many are drawn.
+        seed: of the draws, which do not depend on how they fall into blocks.
         width: numbers that the caller holds for each sample, so that a block of them fits memory.
     """
     rng = np.random.default_rng(seed)

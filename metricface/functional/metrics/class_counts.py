@@ -14,7 +14,8 @@ def class_counts(labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]
     Sums over photos are what the other functions take.
 
     Args:
-        labels, predicted: (N,) numbers below `classes`.
+        labels: (N,) true classes, numbers below `classes`.
+        predicted: (N,) numbers below `classes`.
         classes: C.
     """
     one_hot = np.eye(classes)

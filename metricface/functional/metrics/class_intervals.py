@@ -34,10 +34,12 @@ def decision_intervals(
     figure that exists in less than half of them has no interval.
 
     Args:
-        labels, predicted: (N,) classes.
+        labels: (N,) true classes.
+        predicted: (N,) classes.
         classes: how many there are.
         units: (N,) dense numbers of the people, or of the photos where people are unknown.
-        samples, seed: of the bootstrap.
+        samples: how many the bootstrap draws.
+        seed: of the draws.
 
     Returns:
         Intervals by figure: "accuracy", "balanced_accuracy", "precision", "recall" and "f1" (macro averages), and
@@ -65,7 +67,9 @@ def ranking_intervals(scores: Floats, positive: Bools, units: Ints, *, samples: 
     Args:
         scores: (N,) higher for the positive class; equal scores share their place.
         positive: (N,) whether the photo is of that class.
-        units, samples, seed: as in `decision_intervals`.
+        units: (N,) dense numbers of the people, or of the photos where people are unknown.
+        samples: how many the bootstrap draws.
+        seed: of the draws.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)

@@ -46,17 +46,18 @@ def test_the_packages_are_clean_to_ruff_by_their_own_rules_and_by_ours(name: str
     ours = ["--select", ",".join(rules["select"]), "--ignore", ",".join(rules["ignore"])]
     for kind in TEMPLATES:
         folder = write_package(kind, name, tmp_path / kind)
-        tests = ["--per-file-ignores", "test_*.py:D1"]
-        for command in (["check"], ["check", *ours, *tests], ["format", "--check"]):
+        # As for our own: a test's name says what it shows, and a contract's arguments need not all be of use.
+        less = ["--per-file-ignores", "test_*.py:D1,*.py:ARG002"]
+        for command in (["check"], ["check", *ours, *less], ["format", "--check"]):
             call = [sys.executable, "-m", "ruff", *command, "--no-cache", "."]
             done = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{kind}: {done.stdout}{done.stderr}"
 
 
-def test_the_packages_and_the_plugins_here_are_clean_to_mypy(tmp_path: Path) -> None:
+def test_the_packages_are_clean_to_mypy(tmp_path: Path) -> None:
     folders = [write_package(kind, f"mf-{kind}", tmp_path) for kind in TEMPLATES]
-    modules = [*ROOT.glob("plugins/*/metricface_*.py"), *(path for folder in folders for path in folder.glob("*.py"))]
-    assert len(modules) >= 3 + 2 * len(folders)
+    modules = [path for folder in folders for path in folder.glob("*.py")]
+    assert len(modules) == 2 * len(folders)
     call = [sys.executable, "-m", "mypy", "--strict", *map(str, modules)]  # with our settings and our cache
     environment = {**os.environ, "MYPYPATH": str(ROOT)}
     done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from metricface.build.experiment import build_experiment
 from metricface.build.model_file import load_model, save_model
 from metricface.components.backbones.timm import TimmBackbone
 from metricface.components.registry import installed_registries
+from metricface.contracts import Silent
 from metricface.errors import ModelError, RecipeError
 from metricface.model import hub
 from metricface.recipe.load import load_recipe
@@ -33,13 +33,6 @@ WAY_OUT = (
     "Run it once where the hub can be reached (the cache then keeps it), "
     "or take a model that timm has by name and set backbone.weights to a file."
 )
-
-
-class Silent:
-    def say(self, text: str) -> None: ...
-
-    def progress(self, what: str) -> Callable[[int, int], None]:
-        return lambda done, total: None
 
 
 @pytest.fixture
@@ -132,9 +125,8 @@ def test_a_trained_model_needs_the_hub_no_more(cache: Path, tmp_path: Path) -> N
     assert all(torch.equal(value, stored[name]) for name, value in loaded.model.state_dict().items())
 
 
-def test_without_cache_and_network_it_is_refused_at_once_with_the_way_out(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("cache")
+def test_without_cache_and_network_it_is_refused_at_once_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "hub_answers", lambda: False)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: pytest.fail("it tried to download"))
     with pytest.raises(ModelError) as caught:
@@ -176,7 +168,8 @@ class Bomb:
 
 
 @pytest.mark.parametrize("name", ["hf_hub:resnet18", "hf_hub:", "hf-hub:a/b/c", "hf_hub:a/b@"])
-def test_what_is_no_name_on_the_hub_is_refused(name: str, cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_what_is_no_name_on_the_hub_is_refused(name: str) -> None:
     with pytest.raises(RecipeError) as caught:
         TimmBackbone(model=name)
     assert str(caught.value) == (f'backbone.model: a model on the hub is written "hf_hub:owner/name" (got "{name}").')

@@ -25,7 +25,7 @@ TINY = "test_resnet"  # half a million weights, a classifier named fc
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(config: dict[str, object]) -> Found:
+    def refuse(_config: dict[str, object]) -> Found:
         raise OutOfReach("ImageNet weights are on the moon")
 
     monkeypatch.setattr(subject, "find_pretrained", refuse)
@@ -119,13 +119,15 @@ def test_a_size_that_the_model_cannot_take_is_refused():
     assert str(caught.value).endswith("It was made for 224.")
 
 
-def test_if_available_falls_back_aloud(offline):
+@pytest.mark.usefixtures("offline")
+def test_if_available_falls_back_aloud():
     backbone = TimmBackbone(model=TINY)
     assert backbone.trained_from == "random"
     assert backbone.notices == ("weights: random (ImageNet weights are on the moon)",)
 
 
-def test_imagenet_is_refused_with_the_way_out(offline):
+@pytest.mark.usefixtures("offline")
+def test_imagenet_is_refused_with_the_way_out():
     with pytest.raises(ModelError) as caught:
         TimmBackbone(model=TINY, weights="imagenet")
     assert str(caught.value) == (

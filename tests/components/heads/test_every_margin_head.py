@@ -96,11 +96,15 @@ def test_finite_on_and_opposite_a_prototype(head: Any, dtype: torch.dtype, autoc
         assert head.prototypes.grad.any()
 
 
-def test_a_zero_embedding_and_a_single_photo_give_no_nan(head: Any) -> None:
-    embeddings = torch.zeros(1, D, requires_grad=True)
-    output = head(embeddings, torch.tensor([0]))
+@pytest.mark.parametrize("lengths", [(0.0,), (0.0, 1e4, -1e4)], ids=["one of zeros", "zeros and very long ones"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_embeddings_of_zeros_and_very_long_ones_give_no_nan(
+    head: Any, lengths: tuple[float, ...], dtype: torch.dtype
+) -> None:
+    embeddings = (torch.tensor(lengths)[:, None] * torch.ones(D)).to(dtype).requires_grad_()
+    output = head(embeddings, torch.arange(len(lengths)))
     output.logits.sum().backward()
-    for tensor in (output.logits, embeddings.grad, *head.state_dict().values()):
+    for tensor in (output.logits, embeddings.grad, head.prototypes.grad, *head.state_dict().values()):
         assert tensor.isfinite().all()
 
 
@@ -144,9 +148,8 @@ def test_a_label_out_of_range_is_named_and_moves_no_state(head: Any, label: int)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_state_is_moved_by_training_batches_only_and_torchs_own_generator_never(name: str) -> None:
+def test_state_is_moved_by_training_batches_only(name: str) -> None:
     head, before = make(name), state(make(name))
-    generator = torch.get_rng_state()
     head(batch(3)[0])
     head.eval()
     head(*batch(3))
@@ -154,7 +157,6 @@ def test_state_is_moved_by_training_batches_only_and_torchs_own_generator_never(
     head.train()
     head(*batch(3))
     assert equal(state(head), before) == (name not in STATEFUL)
-    assert torch.equal(torch.get_rng_state(), generator)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -40,11 +40,6 @@ def test_a_binary_head_is_refused():
         CrossEntropy()(given_of(torch.zeros(3, 1)))
 
 
-def test_no_head_is_refused():
-    with pytest.raises(RecipeError, match=r"there are no logits\. Add a \[head\]"):
-        CrossEntropy()(given_of(None, None))
-
-
 COUNTS = np.array([90, 9, 1])
 
 

@@ -73,11 +73,6 @@ def test_value_and_gradient_are_finite_for_logits_far_out(dtype, gamma, columns)
     assert logits.grad.isfinite().all()
 
 
-def test_no_head_is_refused():
-    with pytest.raises(RecipeError, match=r"loss focal: there are no logits\. Add a \[head\]"):
-        Focal()(given_of(None, None))
-
-
 def test_alpha_as_a_number_with_many_classes_is_refused():
     with pytest.raises(RecipeError) as caught:
         Focal(alpha=0.25)(given_of(torch.zeros(5, 3)))

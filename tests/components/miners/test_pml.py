@@ -64,15 +64,6 @@ def test_an_angle_is_in_degrees() -> None:
     assert counts[0] > counts[1] > 0
 
 
-def test_nothing_is_rounded_under_autocast_and_nothing_is_differentiated() -> None:
-    miner = PmlMiner(miner="BatchHardMiner")
-    expected = miner(vectors(), LABELS)
-    with torch.autocast("cpu", torch.bfloat16):
-        mined = miner(vectors(), LABELS)
-    assert all(map(torch.equal, mined, expected))
-    assert not any(indices.requires_grad for indices in mined)
-
-
 def test_what_the_library_does_not_know_or_refuses_is_said() -> None:
     with pytest.raises(RecipeError, match=r"^miner pml: unknown miner 'BatchHard'\. Did you mean \"BatchHardMiner\""):
         PmlMiner(miner="BatchHard")

@@ -84,21 +84,7 @@ def test_which_negative(others, expected):
     assert of_anchor == ([] if expected is None else [expected])
 
 
-@pytest.mark.parametrize("labels", [[0], [0, 0, 0], [0, 1, 2]], ids=["one photo", "one person", "no positive"])
-def test_nothing_to_mine(labels):
-    mined = SemiHard()(torch.randn(len(labels), 4), torch.tensor(labels))
-    assert [(len(indices), indices.dtype) for indices in mined] == [(0, torch.int64)] * 3
-
-
 def test_people_on_top_of_each_other_are_still_mined():
     mined = triplets(SemiHard()(torch.ones(4, 3), torch.tensor([0, 0, 1, 1])))
     assert [(a, p) for a, p, _ in mined] == [(0, 1), (1, 0), (2, 3), (3, 2)]
     assert all(n // 2 != a // 2 for a, _, n in mined)
-
-
-def test_nothing_is_rounded_under_autocast_and_nothing_is_differentiated():
-    torch.manual_seed(0)
-    vectors, labels = torch.randn(30, 8, requires_grad=True), torch.arange(30) % 5
-    expected = triplets(SemiHard()(vectors, labels))
-    with torch.autocast("cpu", torch.bfloat16):
-        assert triplets(SemiHard()(vectors, labels)) == expected

@@ -4,13 +4,11 @@ import math
 from collections import Counter
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metricface.components.samplers.class_balanced import ClassBalanced
-from metricface.errors import DataError
 
 
 def labels_of(counts: list[int]) -> np.ndarray:
@@ -104,9 +102,3 @@ def test_notices_say_how_often_photos_repeat():
         f"of the largest (500) {draws / 1000:.2f} times",
     )
     assert ClassBalanced(labels=labels_of([5, 5]), batch_size=4, seed=0).notices == ()
-
-
-def test_no_photos_are_refused():
-    with pytest.raises(DataError) as caught:
-        ClassBalanced(labels=labels_of([]).astype(int), batch_size=4, seed=0)
-    assert str(caught.value) == "sampler class-balanced: there are no photos. Look at [data] root and its split."

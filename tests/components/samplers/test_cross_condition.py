@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,21 +88,6 @@ def test_the_number_of_batches_is_that_of_the_groups_unless_someone_has_nearly_a
     assert len(crowd.sampler(per_batch, views, world_size=world_size)) == expected
 
 
-@settings(deadline=None)
-@given(crowds, st.integers(0, 10))
-def test_an_epoch_is_the_same_again_and_from_any_position(crowd, position):
-    sampler = crowd.sampler()
-    epoch = list(sampler.batches(1))
-    list(sampler.batches(0))
-    assert list(islice(crowd.sampler().batches(1), position, None)) == epoch[position:]
-
-
-def test_epochs_and_seeds_differ():
-    crowd = Crowd([(5, 5)] * 10)
-    drawn = [tuple(map(tuple, crowd.sampler(seed=seed).batches(epoch))) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
-    assert len(set(drawn)) == 3
-
-
 def test_nobody_stands_twice_in_a_batch_nor_in_every_batch_of_a_row():
     crowd = Crowd([(10, 70)] * 30)
     sampler = crowd.sampler(per_batch=8)
@@ -186,7 +171,6 @@ def test_a_batch_size_that_views_do_not_divide_is_refused():
 @pytest.mark.parametrize(
     ("people", "options", "message"),
     [
-        ([], {}, "there are no photos. Look at [data] root and its split."),
         (
             [(3, 3)] * 3,
             {},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from support.installed import install, installing
 
 from metricface.build.experiment import build_experiment
 from metricface.components.registry import installed_registries
+from metricface.contracts import Silent
 from metricface.recipe.load import load_recipe
 
 SOURCE = """\
@@ -31,13 +31,6 @@ class ByBrightness:
         means = [self.dataset.read(index).mean() for index in range(len(self.dataset))]
         return iter(np.argsort(means)[: len(self) * self.batch_size].reshape(-1, self.batch_size).tolist())
 """
-
-
-class Silent:
-    def say(self, text: str) -> None: ...
-
-    def progress(self, what: str) -> Callable[[int, int], None]:
-        return lambda done, total: None
 
 
 def test_the_dataset_is_the_train_split_as_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from metricface.components.registry import Registry
 from metricface.contracts import KINDS, Sampler
+from metricface.errors import DataError
 
 REGISTRY = Registry(KINDS["sampler"])
 NAMES = [entry.name for entry in REGISTRY.entries() if entry.distribution == "metricface"]
@@ -27,7 +28,7 @@ class Photos:
             for condition in [0] * clean + [1 + place % 7 for place in range(distorted)]
         ]
         np.random.default_rng(0).shuffle(rows)
-        self.labels, self.conditions = np.array(rows, np.int64).T
+        self.labels, self.conditions = np.array(rows, np.int64).reshape(-1, 2).T
         self.labels.flags.writeable = self.conditions.flags.writeable = False
         self.batch_size, self.seed = batch_size, seed
 
@@ -74,6 +75,13 @@ quickly = settings(max_examples=40, deadline=None)
 
 def test_there_are_samplers_to_test() -> None:
     assert "shuffled" in NAMES
+
+
+@every_sampler
+def test_no_photos_are_refused(name):
+    with pytest.raises(DataError) as caught:
+        Photos([], batch_size=8, seed=0).sampler(name)
+    assert str(caught.value) == f"sampler {name}: there are no photos. Look at [data] root and its split."
 
 
 @every_sampler

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -53,34 +52,11 @@ def test_drop_last_gives_full_batches_without_repeats(shape):
     assert len(drawn) == len(set(drawn)) == num_photos - num_photos % (batch_size * world_size)
 
 
-@given(shapes, st.integers(0, 60))
-def test_an_epoch_is_the_same_again_and_from_any_position(shape, position):
-    num_photos, batch_size, world_size = shape
-    sampler = sampler_of(num_photos, batch_size, 0, world_size)
-    epoch = list(sampler.batches(1))
-    list(sampler.batches(0))
-    assert (
-        list(islice(sampler_of(num_photos, batch_size, 0, world_size).batches(1), position, None)) == epoch[position:]
-    )
-
-
-def test_epochs_and_seeds_differ():
-    labels = np.zeros(50, np.int64)
-    orders = [
-        tuple(index for batch in Shuffled(labels=labels, batch_size=8, seed=seed).batches(epoch) for index in batch)
-        for seed, epoch in ((0, 0), (0, 1), (1, 0))
-    ]
-    assert len(set(orders)) == 3
-
-
 def test_no_batch_is_left_with_a_single_photo():
     assert [len(batch) for batch in sampler_of(33, 32).batches(0)] == [17, 16]
 
 
-def test_messages():
-    with pytest.raises(DataError) as caught:
-        sampler_of(0, 8)
-    assert str(caught.value) == "sampler shuffled: there are no photos. Look at [data] root and its split."
+def test_too_few_photos_for_a_full_batch_are_refused():
     with pytest.raises(DataError) as caught:
         sampler_of(7, 8, world_size=2, drop_last=True)
     assert str(caught.value) == (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metricface.data.making.choice import choose, read_choice
+from metricface.data.making.choice import Draw, choose, read_choice
 from metricface.errors import DataError, UsageError
 
 
@@ -16,9 +16,9 @@ def people(root: Path, **photos: int) -> Path:
     return root
 
 
-def drawn(source: Path, **arguments: int) -> dict[str, set[str]]:
+def drawn(source: Path, *, seed: int = 0, **numbers: int) -> dict[str, set[str]]:
     splits: dict[str, set[str]] = {"train": set(), "val": set()}
-    for photo in choose(source, **arguments):
+    for photo in choose(source, Draw(**numbers), seed=seed):
         splits[photo.split].add(photo.person)
     return splits
 
@@ -49,7 +49,7 @@ def test_the_seed_draws(tmp_path: Path) -> None:
 
 def test_limits_per_person(tmp_path: Path) -> None:
     people(tmp_path, few=2, some=3, many=9)
-    photos = choose(tmp_path, min_per_person=3, limit_per_person=4)
+    photos = choose(tmp_path, Draw(min_per_person=3, limit_per_person=4))
     assert sorted((photo.person, photo.name) for photo in photos) == [
         *(("many", f"{number}.jpg") for number in range(4)),
         *(("some", f"{number}.jpg") for number in range(3)),
@@ -71,13 +71,13 @@ def test_only_photos_count_and_one_of_each_name(tmp_path: Path) -> None:
 def test_too_few_people_are_refused_with_their_number(tmp_path: Path) -> None:
     people(tmp_path, ann=2, bob=2, eve=1)
     with pytest.raises(DataError) as caught:
-        choose(tmp_path, train_people=2, val_people=1)
+        choose(tmp_path, Draw(train_people=2, val_people=1))
     assert str(caught.value) == (
         f"{tmp_path}: 2 of 3 people have 2 photos or more, too few for 2 to train on and 1 to evaluate on. "
         "Ask for fewer, or lower --min-per-person."
     )
     with pytest.raises(DataError, match="0 of 3 people have 5 photos or more, too few for 1 to train on and 1"):
-        choose(tmp_path, min_per_person=5)
+        choose(tmp_path, Draw(min_per_person=5))
 
 
 def test_a_missing_folder_and_a_number_below_one_are_refused(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_missing_folder_and_a_number_below_one_are_refused(tmp_path: Path) -> 
         choose(tmp_path / "nowhere")
     for name in ("train_people", "val_people", "min_per_person", "limit_per_person"):
         with pytest.raises(UsageError) as caught:
-            choose(tmp_path, **{name: 0})
+            Draw(**{name: 0})
         assert str(caught.value) == f"--{name.replace('_', '-')}: must be at least 1 (got 0)."
 
 

@@ -10,6 +10,7 @@ from support.task_b_tree import photo
 from metricface.components.datasets.identity_folder import IdentityFolder
 from metricface.data.images import read_image, write_image
 from metricface.data.making import tree as tree_module
+from metricface.data.making.choice import Draw
 from metricface.data.making.distort import distort
 from metricface.data.making.tree import RECORD
 from metricface.errors import DataError, UsageError
@@ -73,7 +74,7 @@ def test_the_tree_is_one_that_the_dataset_reads(source: Path, tmp_path: Path) ->
 
 def test_a_photos_distortion_depends_on_nothing_around_it(source: Path, tmp_path: Path) -> None:
     everything = distort(source, tmp_path / "all", DISTORTIONS) and distorted(tmp_path / "all")
-    distort(source, tmp_path / "few", {"dark": Darker()}, val_people=3, limit_per_person=1)
+    distort(source, tmp_path / "few", {"dark": Darker()}, draw=Draw(val_people=3, limit_per_person=1))
     few = distorted(tmp_path / "few")
     assert len(few) == 5
     assert all(everything[name] == content for name, content in few.items())
@@ -91,17 +92,17 @@ def test_twice_does_nothing_and_other_arguments_are_refused(source: Path, tmp_pa
     assert str(again).startswith(f"{target} lay there already: train 12 photos")
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
     with pytest.raises(DataError) as caught:
-        distort(source, target, {"dark": Darker()}, seed=3, limit_per_person=1)
+        distort(source, target, {"dark": Darker()}, seed=3, draw=Draw(limit_per_person=1))
     assert str(caught.value) == (
         f"{target}: was made with other photos and distortions and seed. "
         "Name another folder, or delete it to make it anew."
     )
 
 
-def test_an_interrupted_build_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_build_goes_on(source: Path, tmp_path: Path) -> None:
     distort(source, tmp_path / "whole", DISTORTIONS)
 
-    def stop(done: int, total: int) -> None:
+    def stop(done: int, _total: int) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
@@ -117,7 +118,7 @@ def test_an_interrupted_build_goes_on(source: Path, tmp_path: Path, monkeypatch:
 def test_a_clean_copy_means_that_the_photo_is_done(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, image: np.ndarray) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tree_module, "write_image", full)
@@ -175,7 +176,7 @@ def test_a_table_decides_and_goes_with_no_other_choice(source: Path, tmp_path: P
         "val/p3/my_photo_1.jpg",
     ]
     with pytest.raises(UsageError, match="Omit --train-people, --val-people and --limit-per-person"):
-        distort(source, tmp_path / "c", DISTORTIONS, split=table, val_people=1)
+        distort(source, tmp_path / "c", DISTORTIONS, split=table, draw=Draw(val_people=1))
 
 
 def test_a_negative_seed_is_refused(source: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_every_severity_occurs(tmp_path: Path) -> None:
 def test_an_interruption_does_not_wait_for_the_photos_that_are_left(tmp_path: Path) -> None:
     source = photos(tmp_path / "ann", 60)
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(*_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

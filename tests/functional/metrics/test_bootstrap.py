@@ -70,7 +70,7 @@ def test_sums_are_those_of_the_drawn_people_one_sample_at_a_time(monkeypatch: py
     assert resampled_sums(statistics, PERSONS, samples=10, seed=2) == pytest.approx(np.array(expected))
 
 
-def test_blocks_change_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_no_draw() -> None:
     (whole,) = draws(30, samples=10, seed=2)
     assert whole.sum(axis=1).tolist() == [30] * 10
     parts = list(draws(30, samples=10, seed=2, width=bootstrap._BLOCK // 3))
