@@ -19,9 +19,9 @@ import numpy as np
 import tomli_w
 
 from metricface.evaluation.comparison import Difference, compare_outcomes
-from metricface.evaluation.report.outcomes import read_outcomes
 from metricface.files import write_text
 from metricface.runs.compare import compare_runs
+from metricface.runs.folder import RunFolder
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parent / "experiments"
@@ -127,7 +127,7 @@ def differences(work: Path, a: str, b: str) -> dict[str, list[float]]:
 
 def most_to_win(work: Path, name: str, evaluator: str) -> dict[str, list[float]]:
     """Return what `differences` would for a method that errs on no probe, against `name`."""
-    runs = {str(run): read_outcomes(run)[evaluator] for run in sorted((work / name).glob("seed-*"))}
+    runs = {str(run): RunFolder(run).outcomes_by_evaluator()[evaluator] for run in sorted((work / name).glob("seed-*"))}
     probes = next(iter(runs.values()))
     flawless = {**probes, "rank": ["1"] * len(probes["rank"])}
     return _by_path(compare_outcomes(evaluator, runs, {"no error": flawless}, samples=SAMPLES, seed=0))

@@ -1,4 +1,4 @@
-"""What this machine offers: cores, a device, processes to load with. Importing this loads no torch."""
+"""What this machine offers: cores, a device, processes to load and to train with. Importing this loads no torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,48 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _MOST_WORKERS = 8
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT, _LARGEST = 2**31 - 1, 2**30  # bytes; mallopt takes an int
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The processes that train together, seen from one of them; alone unless said otherwise.
+
+    Args:
+        rank: number of this process, from 0.
+        size: how many processes there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.rank < self.size, f"rank {self.rank} of {self.size} processes"
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.size == 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes files and talks to the user."""
+        return self.rank == 0
+
+    def offered(self) -> dict[str, int]:
+        """Return what components ask for by name: `rank` and `world_size`."""
+        return {"rank": self.rank, "world_size": self.size}
+
+
+ALONE = World()
+
+
+def current_world() -> World:
+    """Return the world of this process, from torch.distributed where that has begun."""
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return ALONE
+    return World(dist.get_rank(), dist.get_world_size())
 
 
 def usable_cores() -> int:

@@ -71,6 +71,42 @@ def test_every_entry_point_is_of_a_kind() -> None:
     assert set(POINTS) <= {kind.group for kind in KINDS.values()}
 
 
+# Where each name of a file or folder of a run, or of a set of runs, stands as a string. The model folder of a run is
+# found from below too: its name is model/description.py's, and too common a word to be looked for.
+RUN_NAMES = {
+    "runs/paths.py": (
+        *("run.json", "run.lock", "recipe.toml", "metrics.jsonl", "times.jsonl", "last.pt", "best.pt", "outcomes"),
+        *("report.json", "report.md", "losses.png", "metrics.png"),
+    ),
+    "runs/run_set.py": ("seeds.json", "seeds.md"),
+    "evaluation/report/classification_plots.py": (
+        *("confusion.png", "roc.png", "precision_recall.png", "reliability.png"),
+    ),
+    # The user's own recipe, not a run's.
+    "cli/init.py": ("recipe.toml",),
+    "cli/scaffold/plugin/package.py": ("recipe.toml",),
+}
+
+
+def last_part_of_strings(path: Path) -> set[str]:
+    """Return what follows the last slash of every string of a file, of the parts of f-strings too.
+
+    So a name counts alone and at the end of a path or pattern ("seed-*/run.json"), and not in a sentence: docstrings,
+    help and messages may name files to the user. A name that code puts together from pieces is not seen.
+    """
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    strings = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return {text.rpartition("/")[2] for text in strings}
+
+
+def test_every_file_name_of_a_run_stands_in_one_file_only() -> None:
+    names = {name for there in RUN_NAMES.values() for name in there}
+    found = {path.relative_to(PACKAGE).as_posix(): names & last_part_of_strings(path) for path in files()}
+    assert {path: there for path, there in found.items() if there} == {
+        path: set(there) for path, there in RUN_NAMES.items()
+    }
+
+
 HEAVY = {"torch", "numpy", "albumentations", "matplotlib", "cv2", "sklearn", "timm"}
 
 

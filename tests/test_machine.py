@@ -16,7 +16,7 @@ from metricface.data.making import tree
 from metricface.data.photos import Photos
 from metricface.deploy import classify as predict
 from metricface.errors import RecipeError
-from metricface.machine import choose_device, usable_cores, worker_count
+from metricface.machine import World, choose_device, usable_cores, worker_count
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,14 @@ def test_workers_leave_a_core_to_training_and_are_none_on_a_cpu(eight_cores: Pat
     assert worker_count("auto", torch.device("cuda")) == 0
     assert worker_count("auto", torch.device("cpu")) == 0
     assert worker_count(5, torch.device("cpu")) == 5
+
+
+def test_a_world_offers_its_rank_and_size_by_the_names_that_components_ask_for() -> None:
+    assert World(2, 4).offered() == {"rank": 2, "world_size": 4}
+    assert (World(2, 4).alone, World(2, 4).is_first) == (False, False)
+    assert (World().alone, World().is_first) == (True, True)
+    with pytest.raises(AssertionError, match="rank 4 of 4 processes"):
+        World(4, 4)
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

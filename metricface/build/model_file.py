@@ -21,6 +21,7 @@ from metricface.contracts import KINDS, HasStoredArguments, Head, InputSpec, wan
 from metricface.contracts.results import OperatingPoint, Result
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
+from metricface.machine import ALONE
 from metricface.model.description import FORMAT, Description, Reference
 from metricface.model.face_model import FaceModel
 from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
@@ -171,8 +172,7 @@ def _load_head(found: ModelFolder, registries: Registries, embedding_dim: int) -
         embedding_dim=embedding_dim,
         num_classes=len(found.description.labels),
         class_counts=np.array(reference.class_counts, np.int64),
-        rank=0,
-        world_size=1,
+        **ALONE.offered(),  # a stored head has all of its classes, whoever trained it
     )
     if isinstance(head, nn.Module):
         _fill(head.eval(), read_weights(found.path / _HEAD, reference.sha256), found.path, reference.name)

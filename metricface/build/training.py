@@ -11,7 +11,7 @@ from metricface.contracts import InputSpec, Sampler
 from metricface.data.loader import TrainLoader, condition_names
 from metricface.data.photos import Photos
 from metricface.errors import RecipeError
-from metricface.machine import worker_count
+from metricface.machine import current_world, worker_count
 from metricface.model.face_model import FaceModel
 from metricface.recipe.naming import element_names
 from metricface.recipe.schema import Recipe
@@ -23,6 +23,7 @@ def train_loader(
     recipe: Recipe, registries: Registries, train: Photos, input_spec: InputSpec, device: torch.device
 ) -> tuple[TrainLoader, Sampler]:
     """Return the loader of training batches and its sampler."""
+    world = current_world()
     labels = np.array([item.label for item in train.items], np.int64)
     conditions = condition_names(train)
     sampler = make.component(
@@ -33,8 +34,7 @@ def train_loader(
         conditions=np.array([conditions.index(item.condition) for item in train.items], np.int64),
         batch_size=recipe.train.batch_size,
         seed=recipe.run.seed,
-        rank=0,
-        world_size=1,
+        **world.offered(),
     )
     transforms = [
         make.component(registries, spec, image_size=recipe.data.image_size, mean=input_spec.mean, std=input_spec.std)
@@ -49,6 +49,7 @@ def train_loader(
         seed=recipe.run.seed,
         workers=worker_count(recipe.train.workers, device),
         pin_memory=device.type == "cuda",
+        world=world,
     )
     return loader, sampler
 
@@ -61,8 +62,7 @@ def training_state(
         "embedding_dim": model.embedding_dim,
         "num_classes": len(train.label_names),
         "class_counts": np.bincount([item.label for item in train.items], minlength=len(train.label_names)),
-        "rank": 0,
-        "world_size": 1,
+        **current_world().offered(),
     }
     head = make.on(device, make.optional(registries, recipe.head, **offered))
     names = element_names(spec.table() for spec in recipe.losses)

@@ -46,16 +46,18 @@ def evaluate(
     from metricface.cli.render import Screen, show_report
     from metricface.components.registry import installed_registries
     from metricface.deploy.evaluate import evaluate_model
-    from metricface.evaluation.report.outcomes import FOLDER, write_outcomes
+    from metricface.evaluation.report.outcomes import write_outcomes
     from metricface.files import made_folder
+    from metricface.runs.folder import RunFolder
 
-    with nullcontext() if outcomes is None else made_folder(outcomes / FOLDER, "--outcomes"):
+    written = None if outcomes is None else RunFolder(outcomes).outcomes  # as a run has them: compare finds them
+    with nullcontext() if written is None else made_folder(written, "--outcomes"):
         with Screen() as screen:
             results, evaluated_on = evaluate_model(
                 model, data, installed_registries(), screen, gallery_and_probes=folders
             )
-        if outcomes is not None:
-            write_outcomes(outcomes, results)
+        if written is not None:
+            write_outcomes(written, results)
     document = {name: result.to_json() for name, result in results.items()}
     if as_json:
         print(json.dumps(document, indent=2))

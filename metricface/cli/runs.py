@@ -50,4 +50,4 @@ def show_run(
     from metricface.cli.render import show_markdown
     from metricface.evaluation.report.markdown import run_markdown
 
-    show_markdown(run_markdown(run.contents(), run.text("recipe.toml"), run.text("report.md")))
+    show_markdown(run_markdown(run.contents(), run.recipe_text, run.report_text))

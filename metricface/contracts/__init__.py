@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from metricface.contracts.capabilities import (
     HasConsumes,
     HasExemptions,
+    HasForward,
     HasImageSize,
     HasMetrics,
     HasNeeds,
@@ -18,6 +19,7 @@ from metricface.contracts.capabilities import (
     MakesConditions,
     Rebalancing,
     notices_of,
+    photo_facts_of,
     wants_logits,
 )
 from metricface.contracts.components import (
@@ -76,6 +78,7 @@ __all__ = [
     "Evaluator",
     "HasConsumes",
     "HasExemptions",
+    "HasForward",
     "HasImageSize",
     "HasMetrics",
     "HasNeeds",
@@ -116,5 +119,6 @@ __all__ = [
     "Value",
     "View",
     "notices_of",
+    "photo_facts_of",
     "wants_logits",
 ]

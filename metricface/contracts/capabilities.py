@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -129,6 +130,25 @@ class HasExemptions(Protocol):
     """Optional on components: name of a conformance check -> why it cannot hold for this one."""
 
     conformance_exempt: Mapping[str, str]
+
+
+@runtime_checkable
+class HasForward(Protocol):
+    """On components that are torch modules: what a call of them runs."""
+
+    forward: Callable[..., Any]
+
+
+def photo_facts_of(part: object) -> tuple[str, ...]:
+    """Return what a head or miner asks to be told of the photos of a batch, "conditions", "indices" or both.
+
+    It asks by naming them as parameters of its forward or, where it is no torch module, of its call.
+    """
+    call = part.forward if isinstance(part, HasForward) else part
+    if not callable(call):
+        return ()
+    asked = inspect.signature(call).parameters
+    return tuple(name for name in ("conditions", "indices") if name in asked)
 
 
 def notices_of(part: object) -> Sequence[str]:

@@ -28,7 +28,12 @@ class Backbone(Protocol):
 
 
 class Head(Protocol):
-    """Embeddings to logits; owns its prototypes in float32. Without labels: no margin, all classes."""
+    """Embeddings to logits; owns its prototypes in float32. Without labels: no margin, all classes.
+
+    A head may ask for `conditions` and `indices` (see LossInput) by naming them as further parameters of its forward,
+    or of its __call__ where it is no torch module: `conditions: Tensor | None = None`. Training gives them by name
+    beside the labels; evaluation knows neither, so that their default must be None.
+    """
 
     def __call__(self, embeddings: Tensor, labels: Tensor | None = None) -> HeadOutput: ...
 
@@ -46,7 +51,7 @@ class Loss(Protocol):
 
 
 class Miner(Protocol):
-    """Chooses pairs or triplets of a batch (see LossInput.pairs)."""
+    """Chooses pairs or triplets of a batch (see LossInput.pairs); may ask for `conditions` and `indices` as a Head."""
 
     def __call__(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, ...]: ...
 

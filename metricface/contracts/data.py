@@ -114,6 +114,11 @@ class LossInput:
         targets: (B,) int64 of the head, or None without one.
         pairs: a miner's choice as index tensors, in pytorch-metric-learning's order: (anchor, positive, anchor,
             negative) for pairs or (anchor, positive, negative) for triplets; None means all of them.
+        conditions: (B,) int64 condition of each photo as the network saw it, 0 is clean (see Batch).
+        indices: (B,) int64 index of each photo in the train split.
+
+    With several processes B counts the photos of all of them, in every field. Training always gives conditions and
+    indices; only a LossInput made by hand may leave them None.
     """
 
     embeddings: Tensor
@@ -121,6 +126,8 @@ class LossInput:
     logits: Tensor | None = None
     targets: Tensor | None = None
     pairs: tuple[Tensor, ...] | None = None
+    conditions: Tensor | None = None
+    indices: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from metricface.contracts import CLEAN, Batch, Dataset, InputSpec, MakesConditions, Sampler, Transform, View
 from metricface.data.images import limit_threads
+from metricface.machine import ALONE, World
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
@@ -34,7 +35,7 @@ class TrainLoader:
         seed: of augmentation.
         workers: processes that prepare batches; 0 prepares them in this one.
         pin_memory: for CUDA.
-        rank, world_size: of this process.
+        world: of this process.
     """
 
     def __init__(
@@ -48,14 +49,13 @@ class TrainLoader:
         seed: int,
         workers: int = 0,
         pin_memory: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
+        world: World = ALONE,
     ) -> None:
         self._sampler = sampler
         self._batch_size = batch_size
         self._workers = workers
         self._pin_memory = pin_memory
-        self._rank, self._world_size = rank, world_size
+        self._world = world
         self.condition_names = condition_names(photos, transforms)
         self._views = _Views(photos, tuple(transforms), self.condition_names, seed)
         self._collate = Collate(input_spec)
@@ -67,7 +67,7 @@ class TrainLoader:
         """Yield the batches of an epoch (0-based) from batch number `start` on."""
         plan = []
         for number, indices in enumerate(self._sampler.batches(epoch)):
-            first = (number * self._world_size + self._rank) * self._batch_size
+            first = (number * self._world.size + self._world.rank) * self._batch_size
             plan.append([(index, epoch, first + place) for place, index in enumerate(indices)])
         yield from DataLoader(
             self._views,

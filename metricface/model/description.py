@@ -13,6 +13,7 @@ from metricface.errors import ModelError
 # Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, in 3 whitening too,
 # which a reader of lower ones may not know.
 FORMAT = 3
+IN_RUN = "model"  # the name of a model folder that lies in the folder of its run
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]

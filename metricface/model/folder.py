@@ -11,7 +11,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from metricface.errors import ModelError
-from metricface.model.description import Description, not_readable, read_description
+from metricface.model.description import IN_RUN, Description, not_readable, read_description
 
 WEIGHTS = "model.safetensors"
 
@@ -47,13 +47,9 @@ def find_model(path: Path) -> Path:
     Raises:
         ModelError: there is no model at `path`.
     """
-    for folder in (path, path / "model"):
+    for folder in (path, path / IN_RUN):
         if (folder / "model.json").is_file():
             return folder
-    if (path / "recipe.toml").is_file():
-        raise ModelError(
-            f"{path}: this run has no model yet. Finish it: metricface run {path / 'recipe.toml'} --resume"
-        )
     raise ModelError(f"{path}: no model here (no model.json). Name a run folder or its model folder.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from metricface.components.registry import Registries
 from metricface.errors import MetricFaceError, UsageError
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe, tables_digest
-from metricface.runs.folder import FINISHED, RunFolder, read_record
+from metricface.runs.folder import RunFolder
 
 
 def choose_folder(recipe: Recipe, out: Path | None, registries: Registries, *, resume: bool) -> RunFolder:
@@ -30,7 +29,7 @@ def choose_folder(recipe: Recipe, out: Path | None, registries: Registries, *, r
         base = Path("runs") / recipe.run.name
         if resume:
             runs = _runs(base, recipe, registries)
-            unfinished = [folder for folder in runs if read_record(folder).get("status") != FINISHED]
+            unfinished = [folder for folder in runs if not RunFolder(folder).is_finished()]
             if unfinished:
                 return RunFolder(unfinished[-1], resumed=True)
         return RunFolder(base / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{recipe.digest[:4]}", made_up=True)
@@ -40,7 +39,7 @@ def choose_folder(recipe: Recipe, out: Path | None, registries: Registries, *, r
         if not holds_run_of(recipe, out, registries):
             raise UsageError(
                 f"{out}: holds the run of another recipe or other --set values. "
-                f"Go on with its own: metricface run {out / 'recipe.toml'} --out {out} --resume"
+                f"Go on with its own: {RunFolder(out).resume_line}"
             )
         return RunFolder(out, resumed=True)
     return RunFolder(out)
@@ -55,8 +54,8 @@ def find_finished(recipe: Recipe, out: Path | None, registries: Registries) -> P
     if out is None:
         folders = _runs(Path("runs") / recipe.run.name, recipe, registries)
     else:
-        folders = [out] if (out / "run.json").exists() and holds_run_of(recipe, out, registries) else []
-    finished = [folder for folder in folders if read_record(folder).get("status") == FINISHED]
+        folders = [out] if RunFolder(out).record_path.exists() and holds_run_of(recipe, out, registries) else []
+    finished = [folder for folder in folders if RunFolder(folder).is_finished()]
     return finished[-1] if finished else None
 
 
@@ -66,17 +65,17 @@ def holds_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
     Raises:
         UsageError: the folder holds no run, or its record or recipe cannot be read any more.
     """
-    digest = _recorded_digest(folder)
+    run = RunFolder(folder)
+    digest = run.recorded_digest()
     if digest == recipe.digest:
         return True
-    path = folder / "recipe.toml"
-    if tables_digest(_read_tables(path)) != digest:
-        raise UsageError(
-            f"{path}: cannot be read, or is not what this run began with (run.json has its digest). "
-            "Put that back, or name another --out."
-        )
+    tables = run.recipe()
+    if tables_digest(tables) != digest:
+        name = run.recipe_path.name
+        problem = tables.problem or f"{name} is not what this run began with ({run.record_path.name} has its digest)"
+        raise UsageError(f"{folder}: {problem}. Put that back, or name another --out.")
     try:
-        return load_recipe(path, registries=registries).digest == recipe.digest
+        return load_recipe(run.recipe_path, registries=registries).digest == recipe.digest
     except MetricFaceError as error:
         first = str(error).splitlines()[0]
         raise UsageError(
@@ -94,8 +93,9 @@ def _runs(base: Path, recipe: Recipe, registries: Registries) -> list[Path]:
 
 def _is_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
     """As `holds_run_of`, but False where that cannot tell; recipes that differ in more than new keys are not loaded."""
-    if read_record(folder).get("recipe_digest") != recipe.digest:
-        tables = _read_tables(folder / "recipe.toml")
+    run = RunFolder(folder)
+    if run.record().get("recipe_digest") != recipe.digest:
+        tables = run.recipe()
         if not tables or not _is_part(tables, recipe.document()):
             return False
     try:
@@ -119,22 +119,3 @@ def _is_taken(out: Path) -> bool:
         return out.exists() and (not out.is_dir() or any(out.iterdir()))
     except OSError as error:
         raise UsageError(f"{out}: cannot be looked into ({error.strerror}). Name another --out.") from error
-
-
-def _recorded_digest(folder: Path) -> str:
-    """Return the digest of the recipe that a run began with."""
-    path = folder / "run.json"
-    if not path.exists():
-        raise UsageError(f"{folder}: no run of MetricFace (no run.json). Name another --out.")
-    digest = read_record(folder).get("recipe_digest")
-    if not isinstance(digest, str):
-        raise UsageError(f"{path}: damaged, not the record of a run. Put back a copy of it, or name another --out.")
-    return digest
-
-
-def _read_tables(path: Path) -> dict[str, Any]:
-    """Return a recipe.toml as it stands, {} where it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}

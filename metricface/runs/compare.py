@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,11 +9,10 @@ from typing import Any
 
 from metricface.errors import DataError, UsageError, nearest
 from metricface.evaluation.comparison import Difference, compare_outcomes, is_comparable
-from metricface.evaluation.report.outcomes import FOLDER, read_outcomes
 from metricface.recipe.difference import differing_keys
-from metricface.runs.folder import FINISHED
+from metricface.runs.folder import FINISHED, RunFolder
+from metricface.runs.run_set import RunSet
 
-_SEED = re.compile(r"seed-(\d+)")
 _FEW = 20
 _P = (
     "p is two-sided: 2 (k + 1) / (n + 1), where k of n bootstrap samples of people have a difference on the rarer side "
@@ -87,8 +83,8 @@ def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
         raise DataError(f"{a} and {b}: nothing to compare. {'; '.join(notes) or 'They hold no probe'}.")
     notes += _means(sides)
     keys: Mapping[str, tuple[list[Any], list[Any]]] = {}
-    if without := [run for side in sides for run in side if not (run / "recipe.toml").is_file()]:
-        notes.append(f"recipes are not compared: {without[0]} has no recipe.toml")
+    if without := [run for side in sides for run in side if not RunFolder(run).recipe_path.is_file()]:
+        notes.append(f"recipes are not compared: {without[0]} has no {RunFolder(without[0]).recipe_path.name}")
     else:
         keys = differing_keys(*([_recipe(run) for run in side] for side in sides))
     return Comparison(sides, samples, seed, tuple(differences), keys, (*notes, *_cautions(differences, outcomes), _P))
@@ -121,32 +117,11 @@ def _cautions(differences: list[Difference], outcomes: list[dict[str, dict[str, 
 
 
 def _runs(folder: Path) -> tuple[Path, ...]:
-    """Return the runs of one side: those that its seeds.json names, else its seed-N/ in order, else the folder."""
+    """Return the runs of one side: those of a set, or the one."""
     if not folder.is_dir():
         near = nearest(folder.name, (path.name for path in folder.parent.glob("*") if path.is_dir()))
         raise UsageError(f"{folder}: no such run folder.{near} Name a folder that metricface run has made.")
-    found = ((_SEED.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir())
-    seeds = {int(match[1]): path for match, path in found if match}
-    return _listed(folder) or tuple(path for _, path in sorted(seeds.items())) or (folder,)
-
-
-def _listed(folder: Path) -> tuple[Path, ...]:
-    """Return the runs that seeds.json in a folder names, wherever the folder was moved since; none without one."""
-    path = folder / "seeds.json"
-    if not path.is_file():
-        return ()
-    try:
-        named = [Path(run["folder"]) for run in json.loads(path.read_text(encoding="utf-8"))["runs"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a list of runs ({type(error).__name__}: {error}). Name one run.") from error
-    return tuple(_place(folder, run) for run in named)
-
-
-def _place(folder: Path, run: Path) -> Path:
-    """Return where a run of a seeds.json lies: in its folder, where it was, or beside its folder."""
-    beside = () if _SEED.fullmatch(run.name) else (folder.parent / run.name,)  # there may be a seed-0/ of any recipe
-    places = (folder / run.name, run, *beside)
-    return next((place for place in places if place.is_dir()), run)
+    return RunSet(folder).runs()
 
 
 def _outcomes(run: Path) -> dict[str, dict[str, list[str]]]:
@@ -155,34 +130,28 @@ def _outcomes(run: Path) -> dict[str, dict[str, list[str]]]:
     Raises:
         DataError: it is not finished, or has none.
     """
-    record = run / "run.json"
-    if record.is_file():
-        status = _status(record)
-        if status != FINISHED:
+    folder = RunFolder(run)
+    if folder.record_path.is_file():
+        record = folder.record()
+        if record.problem:
+            raise DataError(f"{run}: {record.problem}. Run again.")
+        if record["status"] != FINISHED:
             raise DataError(
-                f"{run}: this run is not finished (its status is {status}). "
-                f"Go on with it: metricface run {run / 'recipe.toml'} --out {run} --resume"
+                f"{run}: this run is not finished (its status is {record['status']}). "
+                f"Go on with it: {folder.resume_line}"
             )
-    found = read_outcomes(run)
+    found = folder.outcomes_by_evaluator()
     if not found:
         raise DataError(
-            f"{run}: no outcomes to compare (no {FOLDER}/*.csv). A finished run leaves them; for a model that has "
-            "none: metricface eval MODEL --outcomes FOLDER, and compare that folder."
+            f"{run}: no outcomes to compare (no {folder.outcomes.name}/*.csv). A finished run leaves them; for a model "
+            "that has none: metricface eval MODEL --outcomes FOLDER, and compare that folder."
         )
     return found
 
 
-def _status(record: Path) -> str:
-    try:
-        return str(json.loads(record.read_text(encoding="utf-8"))["status"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{record}: not the record of a run ({type(error).__name__}: {error}). Run again.") from error
-
-
 def _recipe(run: Path) -> dict[str, Any]:
     """Return a run's resolved recipe as plain tables."""
-    path = run / "recipe.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not the recipe of a run ({error}). Run again.") from error
+    recipe = RunFolder(run).recipe()
+    if recipe.problem:
+        raise DataError(f"{run}: {recipe.problem}. Run again.")
+    return recipe

@@ -1,27 +1,34 @@
-"""The folder of one run: made, locked, and its record kept."""
+"""The folder of one run: made, locked, its record kept, and read again, whole or damaged."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from metricface.errors import MetricFaceError, UsageError
+from metricface.errors import MetricFaceError, ModelError, UsageError
+from metricface.evaluation.report.outcomes import read_outcomes
 from metricface.files import made_folder, write_json, write_text
 from metricface.recipe.schema import Recipe
+from metricface.runs.lock import held, is_held
+from metricface.runs.paths import MARKS, RunPaths
+from metricface.runs.tables import Table, read_table, unreadable
 
-RUNNING, INTERRUPTED, FAILED, FINISHED = "running", "interrupted", "failed", "finished"
+RUNNING, INTERRUPTED, FAILED, FINISHED = "running", "interrupted", "failed", "finished"  # as a record says
+STOPPED, DAMAGED = "stopped", "damaged"  # as the folder shows
+_MODEL_FILES = ("model.json", "model.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
-    """Paths and record of one run.
+class RunFolder(RunPaths):
+    """Paths, readers and record of one run.
+
+    Every reader gives an empty table, with its `problem`, for a file that is missing or cannot be read.
 
     Args:
         path: the folder itself.
@@ -29,35 +36,102 @@ class RunFolder:
         made_up: nobody chose the name, so that it changes if another run takes it first.
     """
 
-    path: Path
     resumed: bool = False
     made_up: bool = False
 
-    @property
-    def checkpoints(self) -> Path:
-        """Holds last.pt and best.pt."""
-        return self.path / "checkpoints"
+    def is_run(self) -> bool:
+        """Whether there is a run, in however bad a state."""
+        return any((self.path / mark).exists() for mark in MARKS)
 
-    def record(self) -> dict[str, Any]:
-        """Return run.json, or {} where there is none that can be read."""
-        return read_record(self.path)
+    def is_finished(self) -> bool:
+        """Whether the record says so."""
+        return self.record().get("status") == FINISHED
+
+    def record(self) -> Table:
+        """Return the record; one that does not say how the run ended has a problem, too."""
+        record = read_table(self.record_path, json.loads)
+        if not record.problem and not isinstance(record.get("status"), str):
+            record.problem = f"{self.record_path.name} does not say how it ended"
+        return record
+
+    def recipe(self) -> Table:
+        """Return the recipe as it stands, not checked."""
+        return read_table(self.recipe_path, tomllib.loads)
+
+    def report(self) -> Table:
+        """Return the report."""
+        return read_table(self.report_path, json.loads)
+
+    def last_evaluation(self) -> Table:
+        """Return `epoch` and `results` of the last evaluation that the journal tells of; empty before the first one."""
+        from metricface.training.journal import read_journal  # takes torch along, which most readers do without
+
+        try:
+            evaluated = [event for event in read_journal(self.metrics_path) if event["event"] == "evaluated"]
+            if not evaluated:
+                return Table()
+            return Table(epoch=int(evaluated[-1]["epoch"]), results=evaluated[-1]["results"])
+        except FileNotFoundError:
+            return Table()
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            return unreadable(self.metrics_path, error)
+
+    def outcomes_by_evaluator(self) -> dict[str, dict[str, list[str]]]:
+        """Return the outcomes of every evaluator, column -> text of each row.
+
+        Raises:
+            DataError: a file is no table.
+        """
+        return read_outcomes(self.outcomes)
+
+    def recorded_digest(self) -> str:
+        """Return the digest of the recipe that the run began with.
+
+        Raises:
+            UsageError: there is no run, or its record is damaged.
+        """
+        record = self.record()
+        digest = record.get("recipe_digest")
+        if isinstance(digest, str):
+            return digest
+        name = self.record_path.name
+        if not self.record_path.exists():
+            raise UsageError(f"{self.path}: no run of MetricFace (no {name}). Name another --out.")
+        problem = record.problem or f"{name} has no digest of a recipe"
+        raise UsageError(f"{self.path}: {problem}. Put back a copy of it, or name another --out.")
+
+    def status(self, record: Table) -> str:
+        """Return the status of a record, "stopped" where that says running and no process is."""
+        status = str(record.get("status"))
+        return STOPPED if status == RUNNING and not self.in_use() else status
+
+    def missing_model_files(self) -> list[str]:
+        """Return what a finished run lacks of its model, as problems."""
+        paths = (self.model / name for name in _MODEL_FILES)
+        return [f"{path.relative_to(self.path).as_posix()} is missing" for path in paths if not path.is_file()]
+
+    def check_has_model(self) -> None:
+        """Refuse a run that has no model yet; what is no run at all is left to those who read models.
+
+        Raises:
+            ModelError: names the command that finishes it.
+        """
+        if self.recipe_path.is_file() and not any(
+            (folder / _MODEL_FILES[0]).is_file() for folder in (self.path, self.model)
+        ):
+            raise ModelError(
+                f"{self.path}: this run has no model yet. Finish it: metricface run {self.recipe_path} --resume"
+            )
 
     def in_use(self) -> bool:
         """Whether a process may be running in it: one holds the lock, or the system cannot tell."""
-        lock = self.path / "run.lock"
-        if not lock.exists():
-            return False
-        try:
-            with _lock(lock, self.path):
-                return os.name == "nt"
-        except (UsageError, OSError):
-            return True
+        return is_held(self.lock_path, self.path)
 
     def write_record(self, **changes: Any) -> dict[str, Any]:
-        """Change keys of run.json, None to take one out; return the whole."""
+        """Change keys of the record, None to take one out; return the whole."""
         changed = {**self.record(), **changes}
         record = {key: value for key, value in changed.items() if value is not None}
-        write_json(self.path / "run.json", record)
+        write_json(self.record_path, record)
         return record
 
     @contextmanager
@@ -71,7 +145,7 @@ class RunFolder:
         """
         with ExitStack() as stack:
             folder = self._made(stack)
-            stack.enter_context(_lock(folder.path / "run.lock", folder.path))
+            stack.enter_context(held(folder.lock_path, folder.path))
             try:
                 folder._describe(recipe)
                 yield folder
@@ -95,14 +169,14 @@ class RunFolder:
         self.checkpoints.mkdir(exist_ok=True)
         digest = self.record().get("recipe_digest", recipe.digest)
         if digest == recipe.digest:
-            write_text(self.path / "recipe.toml", recipe.to_toml())
+            write_text(self.recipe_path, recipe.to_toml())
         self.write_record(name=recipe.run.name, seed=recipe.run.seed, recipe_digest=digest, status=RUNNING, error=None)
 
     def _end(self, error: BaseException) -> None:
         """Record an end before the end, or take away a new folder in which training never began."""
         if not self.resumed and "started" not in self.record():
-            for name in ("recipe.toml", "run.json", "run.lock"):
-                (self.path / name).unlink(missing_ok=True)
+            for path in (self.recipe_path, self.record_path, self.lock_path):
+                path.unlink(missing_ok=True)
             self.checkpoints.rmdir()
         elif isinstance(error, KeyboardInterrupt) or (isinstance(error, MetricFaceError) and error.exit_code > 128):
             self.write_record(status=INTERRUPTED)
@@ -114,30 +188,3 @@ class RunFolder:
 def now() -> str:
     """The time in UTC to the millisecond, ISO 8601: it orders runs that begin in one second."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return run.json, {} where it cannot be read."""
-    try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-@contextmanager
-def _lock(path: Path, folder: Path) -> Iterator[None]:
-    """Hold an advisory lock on `path`; the system lets go of it when the process ends, however it ends."""
-    with path.open("a") as file:
-        if os.name == "nt":
-            yield
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(
-                f"{folder}: another metricface is running there. Wait for it or name another --out."
-            ) from error
-        yield

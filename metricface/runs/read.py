@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +11,9 @@ from typing import Any
 
 from metricface.errors import UsageError
 from metricface.evaluation.report.figures import is_figure, readings
-from metricface.runs.folder import FINISHED, RUNNING, RunFolder
-from metricface.training.journal import read_journal
-
-DAMAGED, STOPPED = "damaged", "stopped"
-# A run folder holds one of these from its first moment on (see RunFolder.open).
-_MARKS = frozenset({"run.json", "run.lock", "checkpoints", "metrics.jsonl", "report.json"})
+from metricface.runs.folder import DAMAGED, FINISHED, RunFolder
+from metricface.runs.paths import MARKS
+from metricface.runs.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Run:
         epoch: epochs evaluated.
         results: of the report, of the last evaluation where there is none yet.
         problems: what is missing or cannot be read.
-        record, recipe, report: run.json, recipe.toml and report.json, empty where they cannot be read.
+        record, recipe, report: as the folder has them, empty where they cannot be read.
     """
 
     folder: Path
@@ -93,12 +88,15 @@ class Run:
             "error": self.record.get("error"),
         }
 
-    def text(self, name: str) -> str:
-        """Return a text file of the folder, "" where it cannot be read."""
-        try:
-            return (self.folder / name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
+    @property
+    def recipe_text(self) -> str:
+        """The recipe as it was written, "" where it cannot be read."""
+        return _text(RunFolder(self.folder).recipe_path)
+
+    @property
+    def report_text(self) -> str:
+        """The report to read, "" where it cannot be read."""
+        return _text(RunFolder(self.folder).report_page)
 
     def contents(self) -> dict[str, Any]:
         """Return what `runs show` says of it."""
@@ -123,7 +121,7 @@ def find_runs(base: Path) -> list[Run]:
     closed: list[OSError] = []
     found: list[Run] = []
     for folder, folders, files in os.walk(base, onerror=closed.append):
-        if _MARKS & {*folders, *files}:
+        if MARKS & {*folders, *files}:
             found.append(read_run(Path(folder)))
             folders.clear()
     found += [Run(Path(error.filename), DAMAGED, "", problems=(str(error.strerror),)) for error in closed]
@@ -136,22 +134,17 @@ def read_run(folder: Path) -> Run:
     Raises:
         UsageError: it is none at all.
     """
-    if not any((folder / mark).exists() for mark in _MARKS):
-        raise UsageError(f"{folder}: no run here (no run.json). The runs that there are: metricface runs list")
-    problems: list[str] = []
-    record = _read(folder / "run.json", json.loads, problems)
-    recipe = _read(folder / "recipe.toml", tomllib.loads, problems)
-    if record and not isinstance(record.get("status"), str):
-        problems.append("run.json does not say how it ended")
-    status = str(record.get("status"))
-    last = _last_evaluation(folder / "metrics.jsonl", problems)
-    report: Mapping[str, Any] = {}
+    run = RunFolder(folder)
+    if not run.is_run():
+        raise UsageError(
+            f"{folder}: no run here (no {run.record_path.name}). The runs that there are: metricface runs list"
+        )
+    record, recipe, last = run.record(), run.recipe(), run.last_evaluation()
+    status = run.status(record)
+    report = run.report() if status == FINISHED else Table()
+    problems = [table.problem for table in (record, recipe, last, report) if table.problem]
     if status == FINISHED:
-        report = _read(folder / "report.json", json.loads, problems)
-        names = ("model/model.json", "model/model.safetensors")
-        problems += [f"{name} is missing" for name in names if not (folder / name).is_file()]
-    elif status == RUNNING and not RunFolder(folder).in_use():
-        status = STOPPED
+        problems += run.missing_model_files()
     results = report.get("results", last.get("results", {}))
     if not isinstance(results, Mapping) or not all(isinstance(result, Mapping) for result in results.values()):
         problems.append("its results are not what MetricFace writes")
@@ -169,32 +162,12 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _read(path: Path, parse: Callable[[str], Any], problems: list[str]) -> Mapping[str, Any]:
-    """Return a file's table, or {} after a problem."""
+def _text(path: Path) -> str:
+    """Return a text file, "" where it cannot be read."""
     try:
-        table = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        problems.append(f"{path.name} is missing")
-        return {}
-    except (OSError, ValueError) as error:
-        problems.append(f"{path.name} cannot be read ({' '.join(str(error).split())})")
-        return {}
-    if not isinstance(table, dict):
-        problems.append(f"{path.name} is a {type(table).__name__}, not a table")
-        return {}
-    return table
-
-
-def _last_evaluation(path: Path, problems: list[str]) -> Mapping[str, Any]:
-    """Return the last evaluation that the journal tells of, or {} where there is none yet."""
-    try:
-        evaluated = [event for event in read_journal(path) if event["event"] == "evaluated"]
-        return {"epoch": int(evaluated[-1]["epoch"]), "results": evaluated[-1]["results"]} if evaluated else {}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        problems.append(f"{path.name} cannot be read ({' '.join(str(error).split())})")
-        return {}
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _time_of(folder: Path) -> str:

@@ -66,8 +66,7 @@ def run(
         observers: see every step and evaluation, after the journal.
 
     Raises:
-        Interrupted: a checkpoint is saved unless training had not begun.
-        MetricFaceError: anything that the user can fix.
+        Interrupted: a checkpoint is saved unless training had not begun. MetricFaceError: what the user can fix.
     """
     if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
         console.say(f"finished already in {done.folder}")
@@ -75,18 +74,8 @@ def run(
     chosen = choose_folder(recipe, out, registries, resume=resume)
     with Interruption() as interruption, chosen.open(recipe) as folder:
         plan = _plan(recipe, folder)
-        saved = None
-        if folder.resumed and plan.last.exists():
-            saved = read_checkpoint(plan.last, plan.recipe_digest)
-        precision = None if saved is None else Precision(**saved["precision"])
-        experiment = build_experiment(recipe, registries, console, precision=precision)
-        for notice in experiment.notices:
-            console.say(notice)
-        console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
-        if saved is not None:
-            experiment.state.load_state_dict(saved)
-        _record(folder, experiment, fresh=saved is None)
-        journal = Journal(folder.path, experiment.state)
+        experiment = _begin(recipe, registries, console, folder, plan)
+        journal = Journal(folder.metrics_path, folder.times_path, experiment.state)
         latest: dict[int, dict[str, Result]] = {}  # the last evaluation, by epoch: the report need not repeat it
 
         def evaluate(state: TrainingState) -> dict[str, Result]:
@@ -121,12 +110,29 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
 
     return Plan(
         epochs=train.epochs,
-        folder=folder.checkpoints,
+        last=folder.last_checkpoint,
+        best=folder.best_checkpoint,
         recipe_digest=folder.record()["recipe_digest"],  # a resumed run's may be older than today's defaults
         evaluate_every=train.evaluate_every,
         select=select if figure else None,
         patience=train.patience,
     )
+
+
+def _begin(recipe: Recipe, registries: Registries, console: Console, folder: RunFolder, plan: Plan) -> Experiment:
+    """Return the experiment, as its last checkpoint has it where the run goes on from one, and record its parts."""
+    saved = None
+    if folder.resumed and plan.last.exists():
+        saved = read_checkpoint(plan.last, plan.recipe_digest)
+    precision = None if saved is None else Precision(**saved["precision"])
+    experiment = build_experiment(recipe, registries, console, precision=precision)
+    for notice in experiment.notices:
+        console.say(notice)
+    console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
+    if saved is not None:
+        experiment.state.load_state_dict(saved)
+    _record(folder, experiment, fresh=saved is None)
+    return experiment
 
 
 def _evaluate(
@@ -168,8 +174,8 @@ def _report(
     results = latest.get(chosen) if experiment.calibration is None else None
     if results is None:
         results = _evaluate(experiment, experiment.val, console, experiment.calibration)
-    write_outcomes(folder.path, results)
-    digest = save_model(folder.path / "model", experiment, trained, results)
+    write_outcomes(folder.outcomes, results)
+    digest = save_model(folder.model, experiment, trained, results)
     recipe, record = experiment.recipe, folder.record()
     report = {
         "metricface": __version__,
@@ -185,10 +191,10 @@ def _report(
         "device": record["device"],
         "precision": experiment.state.precision.reason,
     }
-    write_json(folder.path / "report.json", report)
-    write_text(folder.path / "report.md", report_markdown(report))
-    plot_losses(folder.path / "metrics.jsonl", folder.path / "losses.png")
-    plot_metrics(folder.path / "metrics.jsonl", folder.path / "metrics.png")
+    write_json(folder.report_path, report)
+    write_text(folder.report_page, report_markdown(report))
+    plot_losses(folder.metrics_path, folder.losses_picture)
+    plot_metrics(folder.metrics_path, folder.metrics_picture)
     for result in results.values():
         plot_classification(result.outcomes, experiment.val.label_names, folder.path)
     return report

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +16,8 @@ from metricface.files import write_json, write_text
 from metricface.recipe.schema import Recipe
 from metricface.runs.choose import choose_folder, holds_run_of
 from metricface.runs.run import Finished, finished_run, run
+from metricface.runs.run_set import RunSet
 from metricface.training.state import Observer
-
-_SEED = re.compile(r"seed-(0|[1-9]\d*)")
 
 
 def run_seeds(
@@ -50,25 +46,19 @@ def run_seeds(
     Raises:
         Interrupted: no further run begins. UsageError: as `check_seeds`. MetricFaceError: of the run that failed.
     """
+    runs = RunSet.of(recipes, out)
     earlier = check_seeds(recipes, registries, out=out, resume=resume)
-    others = [] if out is None else _others(recipes, out, registries, console)
-    runs: list[Finished] = []
+    finished = _finished_others(recipes, runs, registries, console)
     for number, (recipe, done) in enumerate(zip(recipes, earlier, strict=True), start=1):
         which = f"seed {recipe.run.seed} ({number} of {len(recipes)})"
         if done is None:
             console.say(f"{which}:")
-            folder = _folder(recipe, out)
+            folder = runs.folder(recipe.run.seed)
             done = run(recipe, registries, console, out=folder, resume=resume, observers=observers)
         else:
             console.say(f"{which}: finished already in {done.folder}")
-        runs.append(done)
-    summed = [*others, *zip(recipes, runs, strict=True)]
-    document = _document([recipe for recipe, _ in summed], [done for _, done in summed])
-    base = _base(recipes) if out is None else out
-    base.mkdir(parents=True, exist_ok=True)
-    write_json(base / "seeds.json", document)
-    write_text(base / "seeds.md", report_markdown(document))
-    return {"folder": str(base), **document}
+        finished.append((recipe, done))
+    return _sum_up(runs, finished)
 
 
 def check_seeds(
@@ -85,14 +75,13 @@ def check_seeds(
     Raises:
         UsageError: a run could not begin, or `out` is not a folder of seeds or holds runs of another recipe.
     """
-    if out is not None and ((out / "run.json").exists() or (out.exists() and not out.is_dir())):
-        what = "the folder of a single run" if out.is_dir() else "a file"
-        raise UsageError(f"{out}: {what}. Name another --out, which gets a folder for each seed.")
-    earlier = [finished_run(recipe, _folder(recipe, out), registries) for recipe in recipes]
+    runs = RunSet.of(recipes, out)
+    runs.check()
+    earlier = [finished_run(recipe, runs.folder(recipe.run.seed), registries) for recipe in recipes]
     for recipe, done in zip(recipes, earlier, strict=True):
         if done is None:
-            choose_folder(recipe, _folder(recipe, out), registries, resume=resume)
-    for recipe, folder in () if out is None else _neighbours(recipes, out):
+            choose_folder(recipe, runs.folder(recipe.run.seed), registries, resume=resume)
+    for recipe, folder in runs.others(recipes):
         if not holds_run_of(recipe, folder, registries):
             raise UsageError(
                 f"{folder}: holds the run of another recipe or other --set values, which cannot be summed up with "
@@ -125,40 +114,27 @@ def spread(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _base(recipes: Sequence[Recipe]) -> Path:
-    """Return the folder of seeds.json under runs/<name>/: another set of recipes has another one."""
-    digests = "".join(sorted(recipe.digest for recipe in recipes))
-    return Path("runs") / recipes[0].run.name / f"seeds-{hashlib.sha256(digests.encode()).hexdigest()[:8]}"
-
-
-def _folder(recipe: Recipe, out: Path | None) -> Path | None:
-    """Return the folder of one run in `out`."""
-    return None if out is None else out / f"seed-{recipe.run.seed}"
-
-
-def _neighbours(recipes: Sequence[Recipe], out: Path) -> list[tuple[Recipe, Path]]:
-    """Return the runs in `out` that are not asked for, by seed: the recipe that each should be of, and its folder."""
-    asked = {recipe.run.seed for recipe in recipes}
-    found = (_SEED.fullmatch(path.parent.name) for path in out.glob("seed-*/run.json"))
-    seeds = sorted({int(match[1]) for match in found if match} - asked)
-    return [
-        (replace(recipes[0], run=recipes[0].run.model_copy(update={"seed": seed})), out / f"seed-{seed}")
-        for seed in seeds
-    ]
-
-
-def _others(
-    recipes: Sequence[Recipe], out: Path, registries: Registries, console: Console
+def _finished_others(
+    recipes: Sequence[Recipe], runs: RunSet, registries: Registries, console: Console
 ) -> list[tuple[Recipe, Finished]]:
-    """Return the finished runs in `out` that are not asked for; say which count and which do not."""
+    """Return the finished runs of a set that are not asked for; say which count and which do not."""
     others = []
-    for recipe, folder in _neighbours(recipes, out):
+    for recipe, folder in runs.others(recipes):
         done = finished_run(recipe, folder, registries)
         if done is not None:
             others.append((recipe, done))
         counts = "counts too" if done is not None else "is not finished, so it does not count"
         console.say(f"seed {recipe.run.seed}: {folder} {counts}")
     return others
+
+
+def _sum_up(runs: RunSet, finished: Sequence[tuple[Recipe, Finished]]) -> dict[str, Any]:
+    """Write the summary of a set; return it with its folder."""
+    document = _document([recipe for recipe, _ in finished], [done for _, done in finished])
+    runs.path.mkdir(parents=True, exist_ok=True)
+    write_json(runs.summary_path, document)
+    write_text(runs.summary_page, report_markdown(document))
+    return {"folder": str(runs.path), **document}
 
 
 def _document(recipes: Sequence[Recipe], runs: Sequence[Finished]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metricface.contracts import HeadOutput
+from metricface.contracts import HeadOutput, photo_facts_of
 from metricface.errors import RecipeError
 from metricface.testing.engine import Trial, Violation
 from metricface.testing.gradients import backward, first_not_finite
 from metricface.testing.randomness import seeded
-from metricface.testing.tensors import DIM, offered_to_heads
+from metricface.testing.tensors import DIM, offered_to_heads, photo_facts
 
 _CLASSES = (5, 2)  # as they are tried: a binary head takes two only
 
@@ -36,14 +36,28 @@ class HeadOnTrial:
         """Return two photos of each person in turn."""
         return [place // 2 % self.num_classes for place in range(size)]
 
-    def call(self, head: Any, embeddings: Tensor, labels: Sequence[int] | None) -> HeadOutput:
+    def given(self, head: Any, labels: Sequence[int], order: Sequence[int] = ()) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what a training step gives to a head after the embeddings: the labels, and by name what it asks for.
+
+        Args:
+            head: may ask for conditions and indices.
+            labels: of a batch.
+            order: the row that each row had before it was moved; () for none moved.
+        """
+        facts = photo_facts(labels, self.num_classes, order)
+        return torch.tensor(labels), {name: facts[name] for name in photo_facts_of(head)}
+
+    def call(
+        self, head: Any, embeddings: Tensor, labels: Sequence[int] | None, order: Sequence[int] = ()
+    ) -> HeadOutput:
         """Call a head, whose random numbers are those of a seed; its output has the shapes and types of the contract.
 
         Raises:
             Violation: it has not.
         """
+        known, facts = (None, {}) if labels is None else self.given(head, labels, order)
         with seeded():
-            output: HeadOutput = head(embeddings, None if labels is None else torch.tensor(labels))
+            output: HeadOutput = head(embeddings, known, **facts)
         case = f"embeddings {tuple(embeddings.shape)}, labels {labels}"
         if not isinstance(output, HeadOutput):
             raise Violation(f"{case}: gives a {type(output).__name__}, no HeadOutput")

@@ -112,7 +112,9 @@ def label_out_of_range(on: HeadOnTrial) -> None:
     """A label that is none of the classes is refused by a MetricFaceError that names it."""
     for wrong in (on.num_classes, -1):
         case = f"{on.num_classes} classes, labels [0, {wrong}]"
-        must_refuse(partial(on.make(), embeddings_of(2), torch.tensor([0, wrong])), case, naming=str(wrong))
+        head = on.make()
+        labels, facts = on.given(head, [0, wrong])
+        must_refuse(partial(head, embeddings_of(2), labels, **facts), case, naming=str(wrong))
 
 
 @check("permutation", why="The order of photos in a batch is an accident of the sampler and of the number of workers.")
@@ -120,7 +122,7 @@ def permutation(on: HeadOnTrial) -> None:
     """Photos in another order get the same logits."""
     labels, order = on.labels(4), [2, 1, 0, 3]
     logits = on.call(on.make(), embeddings_of(4), labels).logits
-    moved = on.call(on.make(), embeddings_of(4)[order], [labels[place] for place in order]).logits
+    moved = on.call(on.make(), embeddings_of(4)[order], [labels[row] for row in order], order).logits
     if logits.shape != moved.shape or not torch.allclose(moved, logits[order], rtol=_TOLERANCE, atol=_TOLERANCE):
         raise Violation(f"labels {labels}: other logits with the photos in the order {order}")
 
@@ -142,14 +144,17 @@ def state(on: HeadOnTrial) -> None:
 def random_state(on: HeadOnTrial) -> None:
     """A call draws from no global random number generator and seeds none."""
     head = on.make()
-    draws_nothing(lambda: head(embeddings_of(4), torch.tensor(on.labels(4))), f"embeddings (4, {DIM})")
+    labels, facts = on.given(head, on.labels(4))
+    draws_nothing(partial(head, embeddings_of(4), labels, **facts), f"embeddings (4, {DIM})")
 
 
 @check("inputs", why="Losses get the same tensors.")
 def inputs(on: HeadOnTrial) -> None:
     """Nothing that it is given is edited in place."""
-    given = {"embeddings": embeddings_of(4).requires_grad_() * 1, "labels": torch.tensor(on.labels(4))}
-    edits_nothing(given, partial(on.make(), *given.values()), f"embeddings (4, {DIM})")
+    head, embeddings = on.make(), embeddings_of(4).requires_grad_() * 1
+    labels, facts = on.given(head, on.labels(4))
+    given = {"embeddings": embeddings, "labels": labels, **facts}
+    edits_nothing(given, partial(head, embeddings, labels, **facts), f"embeddings (4, {DIM})")
 
 
 SUITE = Suite(

@@ -13,7 +13,7 @@ from metricface.errors import RecipeError
 from metricface.testing.engine import Trial, Violation
 from metricface.testing.gradients import backward
 from metricface.testing.randomness import seeded
-from metricface.testing.tensors import DIM, embeddings_of, offered_to_heads
+from metricface.testing.tensors import DIM, embeddings_of, offered_to_heads, photo_facts
 
 # Classes of the data and logits of the head, in the order in which they are tried: a binary loss takes one logit only.
 _SETTINGS = ((5, 5), (2, 2), (2, 1))
@@ -21,11 +21,12 @@ _SETTINGS = ((5, 5), (2, 2), (2, 1))
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A batch: the labels, embeddings from N(0, 1) of a seed, and the pairs of a miner."""
+    """A batch: the labels, embeddings from N(0, 1) of a seed, the pairs of a miner, and the rows' order once moved."""
 
     labels: tuple[int, ...]
     seed: int = 0
     pairs: tuple[tuple[int, ...], ...] | None = None
+    order: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         mined = "" if self.pairs is None else f", a miner's pairs {list(map(list, self.pairs))}"
@@ -63,9 +64,10 @@ class LossOnTrial:
         """Return what a training step would give to the loss."""
         labels = torch.tensor(case.labels)
         pairs = None if case.pairs is None else tuple(torch.tensor(part, dtype=torch.int64) for part in case.pairs)
+        facts = photo_facts(case.labels, self.num_classes, case.order)
         if not self.on_logits:
-            return LossInput(embeddings, labels, pairs=pairs)
-        return LossInput(embeddings, labels, embeddings @ self.weight.to(embeddings.dtype).T, labels, pairs)
+            return LossInput(embeddings, labels, pairs=pairs, **facts)
+        return LossInput(embeddings, labels, embeddings @ self.weight.to(embeddings.dtype).T, labels, pairs, **facts)
 
     def value(self, loss: Any, case: Case, embeddings: Tensor | None = None) -> Tensor:
         """Return the loss of a batch, whose random numbers are those of a seed."""

@@ -107,7 +107,8 @@ def permutation(on: LossOnTrial) -> None:
         order = torch.arange(size).roll(1).flip(0)
         value, at = on.learns(case)
         loss, embeddings = on.make(), case.embeddings()[order].requires_grad_()
-        moved = Case(tuple(case.labels[place] for place in order.tolist()))
+        rows = tuple(order.tolist())
+        moved = Case(tuple(case.labels[row] for row in rows), order=rows)
         other = on.value(loss, moved, embeddings)
         if not torch.isclose(other, value, rtol=_TOLERANCE, atol=1e-6):
             raise Violation(f"{case}: {float(value.detach()):.6g}, and {float(other.detach()):.6g} as {moved.labels}")
@@ -143,8 +144,8 @@ def inputs(on: LossOnTrial) -> None:
     case = on.batch(4)
     embeddings = case.embeddings().requires_grad_() * 1  # as a network's, which autograd would let be edited
     given = on.given(embeddings, case)
-    parts = {"embeddings": given.embeddings, "labels": given.labels, "logits": given.logits, "targets": given.targets}
-    edits_nothing(parts, partial(on.make(), given), str(case))
+    names = ("embeddings", "labels", "logits", "targets", "conditions", "indices")
+    edits_nothing({name: getattr(given, name) for name in names}, partial(on.make(), given), str(case))
 
 
 SUITE = Suite(

@@ -13,6 +13,7 @@ import numpy as np
 
 from metricface.contracts import CLEAN, Item, Sampler
 from metricface.errors import RecipeError
+from metricface.machine import ALONE, World
 from metricface.testing.engine import Suite, Trial, Violation, check
 from metricface.testing.photos import portrait
 from metricface.testing.randomness import draws_nothing, seeded
@@ -63,20 +64,18 @@ class SamplerOnTrial:
     photos: Photos
     batch_size: int
 
-    def make(self, rank: int = 0, world_size: int = 1, seed: int = 0) -> Sampler:
+    def make(self, world: World = ALONE, seed: int = 0) -> Sampler:
         """Make the sampler of one process."""
         offered: dict[str, Any] = {"dataset": self.photos, "batch_size": self.batch_size, "seed": seed}
         labels, conditions = (self.photos.rows[:, column].copy() for column in (0, 1))
         with seeded():
-            made: Sampler = self.trial.make(
-                {**offered, "labels": labels, "conditions": conditions, "rank": rank, "world_size": world_size}
-            )
+            made: Sampler = self.trial.make({**offered, "labels": labels, "conditions": conditions, **world.offered()})
         return made
 
-    def epoch(self, epoch: int, rank: int = 0, world_size: int = 1, seed: int = 0) -> list[list[int]]:
+    def epoch(self, epoch: int, world: World = ALONE, seed: int = 0) -> list[list[int]]:
         """Return the batches of a new sampler."""
         with seeded():
-            return list(self.make(rank, world_size, seed).batches(epoch))
+            return list(self.make(world, seed).batches(epoch))
 
     def __str__(self) -> str:
         return f"{len(self.photos)} photos of {len(self.photos.label_names)} people, batch_size {self.batch_size}"
@@ -102,7 +101,7 @@ def prepare(trial: Trial) -> SamplerOnTrial:
 def length(on: SamplerOnTrial) -> None:
     """Every epoch has exactly len(sampler) batches, one or more."""
     for world_size in _WORLDS if on.trial.asks_for("world_size") else (1,):
-        sampler = on.make(0, world_size)
+        sampler = on.make(World(0, world_size))
         for epoch in range(_EPOCHS):
             found = len(list(sampler.batches(epoch)))
             if found != len(sampler) or not found:
@@ -163,7 +162,7 @@ def ranks(on: SamplerOnTrial) -> None:
         raise Violation("it asks for no rank and world_size, so every process would draw the whole epoch")
     alone = len(on.epoch(0))
     for world_size in _WORLDS[1:]:
-        own = [on.epoch(0, rank, world_size) for rank in range(world_size)]
+        own = [on.epoch(0, World(rank, world_size)) for rank in range(world_size)]
         counts = [len(part) for part in own]
         where = f"{on}, world_size {world_size}"
         if len(set(counts)) > 1 or not alone <= sum(counts) < alone + world_size:
@@ -202,7 +201,7 @@ def inputs(on: SamplerOnTrial) -> None:
     """Labels and conditions are not edited."""
     labels, conditions = (on.photos.rows[:, column].copy() for column in (0, 1))
     offered: dict[str, Any] = {"dataset": on.photos, "batch_size": on.batch_size, "seed": 0}
-    sampler = on.trial.make({**offered, "labels": labels, "conditions": conditions, "rank": 0, "world_size": 1})
+    sampler = on.trial.make({**offered, "labels": labels, "conditions": conditions, **ALONE.offered()})
     list(sampler.batches(0))
     for column, (name, given) in enumerate({"labels": labels, "conditions": conditions}.items()):
         if not np.array_equal(given, on.photos.rows[:, column]):

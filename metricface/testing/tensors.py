@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from metricface.machine import ALONE
 from metricface.testing.engine import Violation
 from metricface.testing.randomness import seeded
 
@@ -27,9 +29,31 @@ def offered_to_heads(num_classes: int) -> dict[str, Any]:
         "embedding_dim": DIM,
         "num_classes": num_classes,
         "class_counts": np.arange(2, 2 + num_classes),
-        "rank": 0,
-        "world_size": 1,
+        **ALONE.offered(),
     }
+
+
+def photo_facts(labels: Sequence[int], num_classes: int, order: Sequence[int] = ()) -> dict[str, Tensor]:
+    """Return `conditions` and `indices` (B,) of a batch of the photos that `offered_to_heads` counts.
+
+    Photos of a class come in turn, and every other photo is distorted; a label that is no class has photo 0.
+
+    Args:
+        labels: (B,).
+        num_classes: of the data.
+        order: the row that each row had before the batch was put into another order; () for the rows as they are.
+    """
+    counts = offered_to_heads(num_classes)["class_counts"].tolist()
+    first = torch.tensor(labels)
+    rows = torch.tensor(order, dtype=torch.int64) if order else torch.arange(len(labels))
+    first[rows] = torch.tensor(labels)
+    seen, indices = Counter[int](), []
+    for label in first.tolist():
+        known = 0 <= label < num_classes
+        indices.append(sum(counts[:label]) + seen[label] % counts[label] if known else 0)
+        seen[label] += 1
+    own = torch.tensor(indices)[rows]
+    return {"conditions": own % 2, "indices": own}
 
 
 def carry_over(source: Any, target: Any) -> None:

@@ -9,11 +9,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-Gather = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+from metricface.machine import current_world
+
+Gather = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
-def gather(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the embeddings (W * B, D) and labels (W * B,) of all W processes, with gradient; alone, return them as is.
+def gather(
+    embeddings: Tensor, labels: Tensor, conditions: Tensor, indices: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the batches of all W processes as one, in rank order, embeddings with gradient; alone, the own as it is.
 
     Every rank then computes the same loss over the whole batch. The gradient of an all-gather is the sum over ranks,
     so a rank's embeddings receive W times the gradient of that loss; DistributedDataParallel averages parameter
@@ -21,21 +25,23 @@ def gather(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Heads and losses stay outside DDP: every rank computes their full gradient already.
 
     Ranks may bring batches of different sizes: they are padded for the exchange and cut again.
+
+    Args:
+        embeddings: (B, D) float32; (W * B, D) comes back.
+        labels, conditions, indices: (B,) int64; (W * B,) come back.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return embeddings, labels
+    if current_world().alone:
+        return embeddings, labels, conditions, indices
     sizes = _exchange_sizes(embeddings)
-    largest = max(sizes)
-    missing = largest - len(embeddings)
-    padded = torch.nn.functional.pad(embeddings, (0, 0, 0, missing))
-    padded_labels = torch.nn.functional.pad(labels, (0, missing))
-    label_parts = [torch.empty_like(padded_labels) for _ in sizes]
-    dist.all_gather(label_parts, padded_labels)
-    parts: Tensor = _AllGather.apply(padded)
-    return (
-        torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]),
-        torch.cat([part[:size] for part, size in zip(label_parts, sizes, strict=True)]),
-    )
+    missing = max(sizes) - len(embeddings)
+    facts = torch.stack([labels, conditions, indices], dim=1)  # (B, 3): one exchange for all of them
+    facts = torch.nn.functional.pad(facts, (0, 0, 0, missing))
+    fact_parts = [torch.empty_like(facts) for _ in sizes]
+    dist.all_gather(fact_parts, facts)
+    parts: Tensor = _AllGather.apply(torch.nn.functional.pad(embeddings, (0, 0, 0, missing)))
+    all_facts = torch.cat([part[:size] for part, size in zip(fact_parts, sizes, strict=True)])
+    labels, conditions, indices = (column.contiguous() for column in all_facts.unbind(dim=1))
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)]), labels, conditions, indices
 
 
 class _AllGather(torch.autograd.Function):

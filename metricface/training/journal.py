@@ -1,4 +1,4 @@
-"""The record of a run: metrics.jsonl, which a resumed run leaves equal to that of an uninterrupted one."""
+"""The journal of a run, which a resumed run leaves equal to that of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ class Journal:
     """An observer that appends one JSON line per event, and its seconds to a file of their own.
 
     Args:
-        folder: gets `metrics.jsonl` (steps and evaluations) and `times.jsonl` (seconds since the process began to
-            train, by step).
+        metrics: the file of steps and evaluations.
+        times: the file of seconds since the process began to train, by step.
         state: what training starts from; lines of steps that it has not done are dropped.
     """
 
-    def __init__(self, folder: Path, state: TrainingState) -> None:
-        self._metrics = folder / "metrics.jsonl"
-        self._times = folder / "times.jsonl"
+    def __init__(self, metrics: Path, times: Path, state: TrainingState) -> None:
+        self._metrics, self._times = metrics, times
         self._started = time.monotonic()
         if self._metrics.exists():
             kept = [event for event in read_journal(self._metrics) if _is_done(event, state)]
@@ -41,7 +40,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a metrics.jsonl; a last line that a crash cut short is left out."""
+    """Yield the events of a journal; a last line that a crash cut short is left out."""
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             yield json.loads(line)

@@ -10,7 +10,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from metricface.contracts import HasState, Head, Loss, Miner, Schedule
+from metricface.contracts import HasState, Head, Loss, Miner, Schedule, photo_facts_of
 from metricface.training.distributed import Gather, gather
 from metricface.training.precision import Precision
 
@@ -69,6 +69,7 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         self.set_precision(self.precision)
+        self.head_asks, self.miner_asks = photo_facts_of(self.head), photo_facts_of(self.miner)
         self.average = ModelEmaV3(self._averaged(), decay=self.ema, use_warmup=True) if self.ema else None
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])

@@ -24,13 +24,16 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     batch = batch.to(state.device)
     with state.precision.autocast(state.device):
         embeddings = state.model(batch.images)  # (B, D)
-    embeddings, labels = state.gather(embeddings.float(), batch.labels)
+    gathered = state.gather(embeddings.float(), batch.labels, batch.conditions, batch.indices)
+    embeddings, labels, conditions, indices = gathered
+    facts = {"conditions": conditions, "indices": indices}
     logits = targets = penalty = None
     if state.head is not None:
-        output = state.head(embeddings, labels)
+        output = state.head(embeddings, labels, **{name: facts[name] for name in state.head_asks})
         logits, targets, penalty = output.logits, output.targets, output.penalty
-    pairs = None if state.miner is None else state.miner(embeddings, labels)
-    given = LossInput(embeddings, labels, logits, targets, pairs)
+    asked = {name: facts[name] for name in state.miner_asks}
+    pairs = None if state.miner is None else state.miner(embeddings, labels, **asked)
+    given = LossInput(embeddings, labels, logits, targets, pairs, conditions, indices)
     values = {term.name: term.loss(given) for term in state.losses}
     total = torch.stack([term.weight * values[term.name] for term in state.losses]).sum()
     if penalty is not None:

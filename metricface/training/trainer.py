@@ -23,7 +23,8 @@ class Plan:
 
     Args:
         epochs: passes over the sampler's epoch.
-        folder: gets `last.pt` and `best.pt`.
+        last: the checkpoint that a resumed run goes on from.
+        best: the checkpoint of the best epoch.
         recipe_digest: what the checkpoints belong to.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         select: results of an evaluation -> the value to maximise; None keeps no best.
@@ -31,21 +32,12 @@ class Plan:
     """
 
     epochs: int
-    folder: Path
+    last: Path
+    best: Path
     recipe_digest: str
     evaluate_every: int = 1
     select: Callable[[Mapping[str, Result]], float] | None = None
     patience: int = 0
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint that a resumed run goes on from."""
-        return self.folder / "last.pt"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the best epoch."""
-        return self.folder / "best.pt"
 
     def evaluates(self, epoch: int) -> bool:
         """Whether this epoch (0-based) is evaluated."""
@@ -68,12 +60,12 @@ def fit(
 ) -> None:
     """Train from where the state stands to the end of the plan, or until it is out of patience.
 
-    `last.pt` is written after every epoch's training, after its evaluation, and when the run is interrupted: at any
+    `plan.last` is written after every epoch's training, after its evaluation, and when the run is interrupted: at any
     step, or in an evaluation, which a resumed run then does again.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM arrived; `last.pt` is written.
-        TrainingError: a loss or gradient is not finite; `last.pt` is that of the epoch before.
+        Interrupted: SIGINT or SIGTERM arrived; `plan.last` is written.
+        TrainingError: a loss or gradient is not finite; `plan.last` is that of the epoch before.
     """
 
     def save(path: Path) -> None:

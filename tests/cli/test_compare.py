@@ -188,10 +188,16 @@ def test_runs_that_cannot_be_compared_are_one_line_and_exit_3(tmp_path: Path) ->
         f'{tmp_path}/godo: no such run folder. Did you mean "good"? Name a folder that metricface run has made.'
     )
     (stopped / "run.json").write_text("[1]")
-    assert "run.json: not the record of a run (TypeError" in error_of(metricface("compare", good, stopped))
+    assert error_of(metricface("compare", good, stopped)) == f"{stopped}: run.json is a list, not a table. Run again."
+    (stopped / "run.json").write_text('{"name": "x"}')
+    assert error_of(metricface("compare", good, stopped)) == (
+        f"{stopped}: run.json does not say how it ended. Run again."
+    )
     (stopped / "run.json").unlink()
     (stopped / "recipe.toml").write_text("= 1")
-    assert "recipe.toml: not the recipe of a run (" in error_of(metricface("compare", good, stopped))
+    said = error_of(metricface("compare", good, stopped))
+    assert said.startswith(f"{stopped}: recipe.toml cannot be read (Invalid statement")
+    assert said.endswith("). Run again.")
     (stopped / "outcomes" / "identification.csv").rename(stopped / "outcomes" / "other.csv")
     assert error_of(metricface("compare", good, stopped)) == (
         f"{good} and {stopped}: nothing to compare. identification is not compared: {stopped} has no outcomes of it; "

@@ -11,6 +11,7 @@ from metricface.contracts import Item, View
 from metricface.data.loader import TrainLoader, condition_names
 from metricface.data.photos import Photos
 from metricface.errors import DataError
+from metricface.machine import World
 
 
 def test_photos_are_read_once_into_memory_and_cannot_be_changed() -> None:
@@ -98,7 +99,7 @@ def test_ranks_draw_different_augmentations() -> None:
     draws = []
     for rank in range(2):
         loader = TrainLoader(
-            MemoryDataset(), InOrder(24, 5), [Noise()], SPEC, batch_size=5, seed=1, rank=rank, world_size=2
+            MemoryDataset(), InOrder(24, 5), [Noise()], SPEC, batch_size=5, seed=1, world=World(rank, 2)
         )
         draws.append([float(image.mean()) for batch in loader.epoch(0) for image in batch.images])
     assert sum(a == b for a, b in zip(*draws, strict=True)) < 3

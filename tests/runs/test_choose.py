@@ -93,14 +93,27 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "half a record": (
         lambda run: (run / "run.json").write_text('{"name": '),
-        r"^run/run\.json: damaged, not the record of a run\. Put back a copy of it, or name another --out\.$",
+        r"^run: run\.json cannot be read \(Expecting value.*\)\. Put back a copy of it, or name another --out\.$",
     ),
-    "a list": (lambda run: (run / "run.json").write_text("[]"), r"^run/run\.json: damaged, not the record of a run"),
-    "no recipe": (lambda run: (run / "recipe.toml").unlink(), r"^run/recipe\.toml: cannot be read, or is not what"),
-    "no TOML": (lambda run: (run / "recipe.toml").write_text("= 1"), r"^run/recipe\.toml: cannot be read, or is not"),
+    "a list": (
+        lambda run: (run / "run.json").write_text("[]"),
+        r"^run: run\.json is a list, not a table\. Put back a copy of it, or name another --out\.$",
+    ),
+    "no digest": (
+        lambda run: (run / "run.json").write_text('{"status": "finished"}'),
+        r"^run: run\.json has no digest of a recipe\. Put back a copy of it, or name another --out\.$",
+    ),
+    "no recipe": (
+        lambda run: (run / "recipe.toml").unlink(),
+        r"^run: recipe\.toml is missing\. Put that back, or name another --out\.$",
+    ),
+    "no TOML": (
+        lambda run: (run / "recipe.toml").write_text("= 1"),
+        r"^run: recipe\.toml cannot be read \(Invalid statement.*\)\. Put that back, or name another --out\.$",
+    ),
     "an edited recipe": (
         lambda run: (run / "recipe.toml").write_text((run / "recipe.toml").read_text().replace("0.2", "0.3")),
-        r"^run/recipe\.toml: cannot be read, or is not what this run began with \(run\.json has its digest\)\.",
+        r"^run: recipe\.toml is not what this run began with \(run\.json has its digest\)\. Put that back, or name",
     ),
 }
 

@@ -9,14 +9,17 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from metricface.machine import current_world
 from metricface.training.distributed import gather
 
 SIZES = (3, 5)
 
 
-def batch() -> tuple[torch.Tensor, torch.Tensor]:
+def batch() -> tuple[torch.Tensor, ...]:
+    """Images (8, 4), labels, conditions and indices (8,), each of another order."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(sum(SIZES), 4, generator=generator), torch.arange(sum(SIZES)) % 3
+    images, rows = torch.randn(sum(SIZES), 4, generator=generator), torch.arange(sum(SIZES))
+    return images, rows % 3, rows % 2, 2**40 + 7 * rows
 
 
 def loss_of(embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -36,9 +39,16 @@ def work(rank: int, store: str, out: str) -> None:
 
 def gradient_of(rank: int) -> dict[str, torch.Tensor | None]:
     model = nn.parallel.DistributedDataParallel(nn.Linear(4, 2))
-    images, labels = batch()
     start = sum(SIZES[:rank])
-    own = slice(start, start + SIZES[rank])
-    embeddings, every_label = gather(model(images[own]), labels[own])
-    loss_of(embeddings, every_label).backward()
-    return {"grad": model.module.weight.grad, "labels": every_label}
+    images, *facts = (part[start : start + SIZES[rank]] for part in batch())
+    embeddings, labels, conditions, indices = gather(model(images), *facts)
+    loss_of(embeddings, labels).backward()
+    world = current_world()
+    return {
+        "grad": model.module.weight.grad,
+        "embeddings": embeddings.detach(),
+        "labels": labels,
+        "conditions": conditions,
+        "indices": indices,
+        "world": torch.tensor([world.rank, world.size, world.alone, world.is_first]),
+    }

@@ -70,6 +70,14 @@ def norm_result(state: TrainingState) -> Mapping[str, Result]:
     return {"size": Result("size", (Reading("", {"norm": Value(value, 1)}),))}
 
 
+def checkpoints(folder: Path) -> tuple[Path, Path]:
+    return folder / "last.pt", folder / "best.pt"
+
+
+def journal_in(folder: Path, state: TrainingState) -> Journal:
+    return Journal(folder / "metrics.jsonl", folder / "times.jsonl", state)
+
+
 def run(folder: Path, state: TrainingState, *observers, epochs: int = 3, **plan) -> None:
     folder.mkdir(exist_ok=True)
     with Interruption() as interruption:
@@ -77,9 +85,9 @@ def run(folder: Path, state: TrainingState, *observers, epochs: int = 3, **plan)
             state,
             make_loader(),
             norm_result,
-            Plan(epochs, folder, "digest", **plan),
+            Plan(epochs, *checkpoints(folder), "digest", **plan),
             interruption,
-            (Journal(folder, state), *observers),
+            (journal_in(folder, state), *observers),
         )
 
 
@@ -115,7 +123,7 @@ def test_a_signal_in_an_evaluation_keeps_the_epoch_and_sigterm_ends_with_143(tmp
         pytest.fail("the signal was not heard")
 
     with Interruption() as interruption, pytest.raises(Interrupted) as caught:
-        fit(state, make_loader(), stop, Plan(3, tmp_path / "run", "digest"), interruption)
+        fit(state, make_loader(), stop, Plan(3, *checkpoints(tmp_path / "run"), "digest"), interruption)
     assert caught.value.exit_code == 143
     saved = read_checkpoint(tmp_path / "run" / "last.pt", "digest")
     assert saved["counters"] == {"step": 5, "epoch": 0, "position": 5}
@@ -129,7 +137,7 @@ def test_lines_of_steps_after_the_checkpoint_are_dropped_and_half_a_line_is_no_o
     metrics.write_text(before + json.dumps(later) + '\n{"event": "st')
     state = make_state()
     state.load_state_dict(read_checkpoint(tmp_path / "run" / "last.pt", "digest"))
-    Journal(tmp_path / "run", state)
+    journal_in(tmp_path / "run", state)
     assert metrics.read_text() == before
     assert [event["event"] for event in read_journal(metrics)] == ["step"] * 5 + ["evaluated"]
 
@@ -141,7 +149,9 @@ def test_the_best_epoch_is_kept_and_evaluations_follow_the_plan(tmp_path: Path) 
         return {"size": Result("size", (Reading("", {"norm": Value(next(values), 1)}),))}
 
     state = make_state()
-    plan = Plan(5, tmp_path, "digest", evaluate_every=2, select=lambda results: results["size"].metric("norm"))
+    plan = Plan(
+        5, *checkpoints(tmp_path), "digest", evaluate_every=2, select=lambda results: results["size"].metric("norm")
+    )
     with Interruption() as interruption:
         fit(state, make_loader(), evaluate, plan, interruption)
     assert state.best == Best(epoch=3, value=0.9)  # epochs 2, 4 and the last one are evaluated
@@ -170,7 +180,7 @@ def test_training_stops_after_two_evaluations_without_a_better_figure(
     tmp_path: Path, values: list[float], every: int, epochs_done: int
 ) -> None:
     evaluate, select = judged(values)
-    plan = Plan(6, tmp_path, "digest", evaluate_every=every, select=select, patience=2)
+    plan = Plan(6, *checkpoints(tmp_path), "digest", evaluate_every=every, select=select, patience=2)
     state = make_state()
     with Interruption() as interruption:
         fit(state, make_loader(), evaluate, plan, interruption)
@@ -186,9 +196,16 @@ def test_a_run_that_stops_early_stops_at_the_same_epoch_when_it_was_interrupted(
     def train(folder: Path, state: TrainingState, *observers, evaluating=None) -> None:
         folder.mkdir(exist_ok=True)
         evaluate, select = judged([0.2, 0.9, 0.5, 0.6, 0.99])
-        plan = Plan(5, folder, "digest", select=select, patience=2)
+        plan = Plan(5, *checkpoints(folder), "digest", select=select, patience=2)
         with Interruption() as interruption:
-            fit(state, make_loader(), evaluating or evaluate, plan, interruption, (Journal(folder, state), *observers))
+            fit(
+                state,
+                make_loader(),
+                evaluating or evaluate,
+                plan,
+                interruption,
+                (journal_in(folder, state), *observers),
+            )
 
     def ctrl_c(event) -> None:
         if isinstance(event, StepDone) and event.step == stop_at:

@@ -14,25 +14,24 @@ from metricface.contracts.results import Outcomes, Result
 from metricface.errors import DataError
 from metricface.files import write_atomically
 
-FOLDER = "outcomes"
 # A file name need not be UTF-8, and must not end a run after all of its training.
 _ODD_BYTES = "surrogateescape"
 
 
 def write_outcomes(folder: Path, results: Mapping[str, Result]) -> None:
-    """Write folder/outcomes/<evaluator>.csv, atomically, for every result that has outcomes.
+    """Write folder/<evaluator>.csv, atomically, for every result that has outcomes.
 
     A column `path` is written relative to the photos' common folder, so that runs on two copies of the data compare.
 
     Args:
-        folder: a run folder, or another one; made if missing.
+        folder: of outcomes alone; made if missing.
         results: by the evaluator's name.
     """
     for name, result in results.items():
         if not result.outcomes:
             continue
-        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / FOLDER / f"{name}.csv", partial(_write, result.outcomes))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{name}.csv", partial(_write, result.outcomes))
 
 
 def read_outcomes(folder: Path) -> dict[str, dict[str, list[str]]]:
@@ -41,7 +40,7 @@ def read_outcomes(folder: Path) -> dict[str, dict[str, list[str]]]:
     Raises:
         DataError: a file is no table: cannot be read, or a line has more or fewer fields than the first.
     """
-    return {path.stem: _table(path) for path in sorted((folder / FOLDER).glob("*.csv"))}
+    return {path.stem: _table(path) for path in sorted(folder.glob("*.csv"))}
 
 
 def relative_paths(paths: Sequence[str]) -> list[str]:

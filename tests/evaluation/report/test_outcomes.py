@@ -20,9 +20,9 @@ def test_what_is_written_is_read_again_with_paths_that_no_longer_say_where_the_d
         "score": [0.1, -2.5e-08],
         "person": ['Zoë "Z", jr', ""],
     }
-    write_outcomes(tmp_path / "run", {"identification": result(outcomes), "other": result({})})
+    write_outcomes(tmp_path / "run" / "outcomes", {"identification": result(outcomes), "other": result({})})
     assert [path.name for path in (tmp_path / "run" / "outcomes").iterdir()] == ["identification.csv"]
-    assert read_outcomes(tmp_path / "run") == {
+    assert read_outcomes(tmp_path / "run" / "outcomes") == {
         "identification": {
             "path": ["Zoë, jr/a.png", "bob/distortion/x \udcff.png"],
             "rank": ["1", "12"],
@@ -60,7 +60,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, reason: str) 
     (tmp_path / "outcomes").mkdir()
     (tmp_path / "outcomes" / "identification.csv").write_bytes(content)
     with pytest.raises(DataError) as error:
-        read_outcomes(tmp_path)
+        read_outcomes(tmp_path / "outcomes")
     assert reason in str(error.value)
 
 
