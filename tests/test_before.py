@@ -26,9 +26,9 @@ EXPECTED = json.loads((BEFORE / "expected.json").read_text())
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the photos and the runs, which name their photos relative to it."""
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with the photos and the runs, which name their photos relative to it."""
     monkeypatch.chdir(tmp_path)
     task_b_tree.make_tree(Path("tree"))
     task_a_tree.make_tree(Path("tree_a"))
@@ -39,7 +39,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.save(_put_together(json.loads(Path("stopped/checkpoint.json").read_text()), tensors), _last())
     for name in ("checkpoint.json", "checkpoint.safetensors"):
         Path("stopped", name).unlink()
-    return tmp_path
 
 
 def _last() -> Path:
@@ -65,7 +64,7 @@ def metricface(*words: object) -> str:
 
 
 @pytest.mark.parametrize("name", ["finished", "classes"])
-def test_a_model_gives_the_embeddings_and_logits_that_it_gave(name: str, here: Path) -> None:
+def test_a_model_gives_the_embeddings_and_logits_that_it_gave(name: str) -> None:
     loaded = load_model(Path(name), installed_registries())
     with torch.inference_mode():
         embeddings = loaded.model(IMAGES)
@@ -76,7 +75,7 @@ def test_a_model_gives_the_embeddings_and_logits_that_it_gave(name: str, here: P
             torch.testing.assert_close(logits, torch.tensor(EXPECTED[name]["logits"]), atol=1e-4, rtol=1e-4)
 
 
-def test_a_classifier_keeps_its_threshold_and_temperature(here: Path) -> None:
+def test_a_classifier_keeps_its_threshold_and_temperature() -> None:
     stored = json.loads(Path("classes/model/model.json").read_text())["operating_points"]["classification"][0]
     other = json.loads(metricface("eval", "classes", "--data", shutil.copytree("tree_a", "other"), "--json"))
     (point,) = other["classification"]["operating_points"]
@@ -87,7 +86,7 @@ def test_a_classifier_keeps_its_threshold_and_temperature(here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["finished", "classes"])
-def test_evaluating_it_gives_the_figures_that_it_gave(name: str, here: Path) -> None:
+def test_evaluating_it_gives_the_figures_that_it_gave(name: str) -> None:
     found = json.loads(metricface("eval", name, "--json"))
     for evaluator, result in EXPECTED[name]["results"].items():
         for reading, figures in result.items():
@@ -97,7 +96,7 @@ def test_evaluating_it_gives_the_figures_that_it_gave(name: str, here: Path) -> 
                 assert found[evaluator][reading]["n"] == figures["n"]
 
 
-def test_runs_are_listed_with_their_status_and_figures(here: Path) -> None:
+def test_runs_are_listed_with_their_status_and_figures() -> None:
     listed = {Path(run["folder"]).name: run for run in json.loads(metricface("runs", "list", ".", "--json"))}
     assert {name: run["status"] for name, run in listed.items()} == {
         "classes": "finished",
@@ -110,7 +109,7 @@ def test_runs_are_listed_with_their_status_and_figures(here: Path) -> None:
     assert "rank-1" in metricface("runs", "show", "finished")
 
 
-def test_an_interrupted_run_goes_on_to_the_end_that_it_would_have_had(here: Path) -> None:
+def test_an_interrupted_run_goes_on_to_the_end_that_it_would_have_had() -> None:
     metricface("run", "stopped/recipe.toml", "--out", "stopped", "--resume")
     ended, whole = (_steps(Path(name)) for name in ("stopped", "finished"))
     assert [event["step"] for event in ended] == [event["step"] for event in whole]

@@ -28,7 +28,9 @@ def gather(
 
     Args:
         embeddings: (B, D) float32; (W * B, D) comes back.
-        labels, conditions, indices: (B,) int64; (W * B,) come back.
+        labels: (B,) int64; (W * B,) comes back, as with the other two.
+        conditions: (B,) int64, see Batch.
+        indices: (B,) int64, see Batch.
     """
     if current_world().alone:
         return embeddings, labels, conditions, indices
