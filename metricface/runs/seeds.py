@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 
 from metricface import __version__
 from metricface.components.registry import Registries
-from metricface.contracts import Console
+from metricface.contracts import Console, Result
 from metricface.errors import UsageError
+from metricface.evaluation.over_runs import over_runs
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.files import write_json, write_text
 from metricface.recipe.schema import Recipe
@@ -63,11 +63,12 @@ def run_seeds(
             console.say(f"{which}: finished already in {done.folder}")
         runs.append(done)
     summed = [*others, *zip(recipes, runs, strict=True)]
-    document = _document([recipe for recipe, _ in summed], [done for _, done in summed])
+    results = over_runs([done.results for _, done in summed])
+    document = _document([recipe for recipe, _ in summed], [done for _, done in summed], results)
     base = _base(recipes) if out is None else out
     base.mkdir(parents=True, exist_ok=True)
     write_json(base / "seeds.json", document)
-    write_text(base / "seeds.md", report_markdown(document))
+    write_text(base / "seeds.md", report_markdown(results, document))
     return {"folder": str(base), **document}
 
 
@@ -96,30 +97,6 @@ def check_seeds(
                 "these. Name another --out."
             )
     return earlier
-
-
-def spread(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the results of several runs as one: every figure becomes its spread, in the same nesting.
-
-    A figure becomes {"mean", "sd" (n - 1; None from a single run), "runs" (that gave it), "values" (None where a run
-    gave none)}. A count stays where all runs agree and is None otherwise; intervals, operating points and
-    confusion matrices are left out: they are in the report of each run.
-
-    Args:
-        results: documents of Result.to_json, or parts of them.
-    """
-    found: dict[str, Any] = {}
-    for key in dict.fromkeys(key for result in results for key in result if key != "confusion"):
-        values = [result.get(key) for result in results]
-        given = [value for value in values if value is not None]
-        if all(isinstance(value, Mapping) for value in given):
-            found[key] = spread([value or {} for value in values])
-        elif all(isinstance(value, float) for value in given):
-            deviation = statistics.stdev(given) if len(given) > 1 else None
-            found[key] = {"mean": statistics.fmean(given), "sd": deviation, "runs": len(given), "values": values}
-        elif all(isinstance(value, int) for value in given):
-            found[key] = given[0] if len(set(given)) == 1 else None
-    return found
 
 
 def _base(recipes: Sequence[Recipe]) -> Path:
@@ -158,7 +135,7 @@ def _others(
     return others
 
 
-def _document(recipes: Sequence[Recipe], runs: Sequence[Finished]) -> dict[str, Any]:
+def _document(recipes: Sequence[Recipe], runs: Sequence[Finished], results: Mapping[str, Result]) -> dict[str, Any]:
     """Return seeds.json; what all runs share is said once, as the first run's report says it."""
     first = runs[0].report
     notices = list(dict.fromkeys(notice for done in runs for notice in done.report.get("notices", ())))
@@ -175,7 +152,7 @@ def _document(recipes: Sequence[Recipe], runs: Sequence[Finished]) -> dict[str, 
         ],
         "data": first.get("data"),
         "notices": notices,
-        "results": spread([done.report["results"] for done in runs]),
+        "results": {name: result.to_json() for name, result in results.items()},
         "versions": first.get("versions"),
         "device": first.get("device"),
     }

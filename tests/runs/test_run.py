@@ -170,6 +170,7 @@ def test_the_last_epoch_is_evaluated_once(recipe: Path, tmp_path: Path) -> None:
     assert seen.count("evaluating") == 2
     events = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
     assert events[-1]["results"] == done.report["results"]
+    assert done.results["identification"].to_json() == events[-1]["results"]["identification"]
 
 
 def test_an_earlier_best_epoch_is_evaluated_anew_for_the_report(recipe: Path, tmp_path: Path) -> None:
