@@ -109,9 +109,9 @@ class Schedule(Protocol):
 class Subject(Protocol):
     """A model together with the data that it is evaluated on; results of `embed` and `predict` are cached.
 
-    Thresholds and temperatures are never fitted on what is reported: an evaluator takes `operating_points`, its own of
-    earlier (there are some when the model comes from a file and they were fitted on other photos than `dataset`), else
-    it fits on `calibration`, else, with neither, it cross-fits on `dataset`.
+    Thresholds and temperatures are never fitted on what is reported: an evaluator takes `operating_points`, those that
+    it fitted earlier (there are some when the model comes from a file and they were fitted on other photos than
+    `dataset`), else it fits on `calibration`, else, with neither, it cross-fits on `dataset`.
     """
 
     dataset: Dataset
