@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from metricface.contracts.results import JoinedReading, Value
 from metricface.evaluation.comparison import Difference, compare_outcomes
+from metricface.evaluation.stored_results import read_results
 from metricface.files import write_text
 from metricface.runs.compare import compare_runs
 from metricface.runs.folder import RunFolder
@@ -92,9 +94,15 @@ def finished(methods: Mapping[str, Method], work: Path) -> dict[str, Method]:
     return {name: method for name, method in methods.items() if (work / name / "seeds.json").is_file()}
 
 
-def over_seeds(work: Path, name: str, evaluator: str) -> Any:
-    """Return the evaluator's results of a method, mean and standard deviation over its seeds."""
-    return json.loads((work / name / "seeds.json").read_text(encoding="utf-8"))["results"][evaluator]
+def over_seeds(work: Path, name: str, evaluator: str) -> dict[str, JoinedReading]:
+    """Return the evaluator's readings of a method by name, every figure a mean over its seeds."""
+    document = json.loads((work / name / "seeds.json").read_text(encoding="utf-8"))
+    return {reading.name: reading for reading in read_results(document["results"])[evaluator].joined()}
+
+
+def mean_and_sd(figure: Value) -> dict[str, float | None]:
+    """Return what the documents of the benchmarks keep of a figure over seeds."""
+    return {"mean": figure.value, "sd": None if figure.spread is None else figure.spread.sd}
 
 
 def training(work: Path, name: str) -> list[dict[str, Any]]:
@@ -156,18 +164,13 @@ def people(split: Path) -> dict[str, int]:
     return {part: len({person for p, person in rows if p == part}) for part in ("train", "val")}
 
 
-def curve(folder: Path, evaluator: str, *path: str) -> tuple[list[float], list[float]]:
+def curve(folder: Path, evaluator: str, figure: str) -> tuple[list[float], list[float]]:
     """Return the seconds and the percentages of a figure over the evaluations of one run."""
     times = [json.loads(line) for line in lines_of(folder / "times.jsonl")]
     at = {event["step"]: event["seconds"] for event in times if event["event"] == "evaluated"}
     events = [json.loads(line) for line in lines_of(folder / "metrics.jsonl")]
     found = [event for event in events if event["event"] == "evaluated"]
-    values = []
-    for event in found:
-        value = event["results"][evaluator]
-        for key in path:
-            value = value[key]
-        values.append(100 * value)
+    values = [100 * read_results(event["results"])[evaluator].metric(figure) for event in found]
     return [at[event["step"]] for event in found], values
 
 

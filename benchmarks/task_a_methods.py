@@ -31,6 +31,7 @@ from methods import (
     differences,
     finished,
     machine,
+    mean_and_sd,
     over_seeds,
     percent,
     points,
@@ -40,6 +41,7 @@ from methods import (
     training,
 )
 
+from metricface.contracts.results import JoinedReading
 from metricface.files import write_json, write_text
 
 FREQUENT, RARE, RATIO, SEED = "male", "female", 5, 0
@@ -141,11 +143,11 @@ def _summary(work: Path, name: str, method: Method, done: Mapping[str, Method]) 
     }
 
 
-def _figures(reading: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(reading: JoinedReading) -> dict[str, Any]:
     """Return mean and standard deviation over the seeds of every figure of the table."""
-    of_class = {f"f1 {name}": reading["by_class"][name]["f1"] for name in (RARE, FREQUENT)}
-    values = {**of_class, **{name: reading[name] for name in ("balanced_accuracy", "accuracy")}}
-    return {name: {"mean": values[name]["mean"], "sd": values[name]["sd"]} for name in FIGURES}
+    of_class = {f"f1 {name}": reading.tables["class"][name]["f1"] for name in (RARE, FREQUENT)}
+    values = {**of_class, **{name: reading.figures[name] for name in ("balanced_accuracy", "accuracy")}}
+    return {name: mean_and_sd(values[name]) for name in FIGURES}
 
 
 def _differences(work: Path, a: str, b: str) -> dict[str, list[float]]:

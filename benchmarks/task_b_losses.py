@@ -25,6 +25,7 @@ from methods import (
     differences,
     finished,
     machine,
+    mean_and_sd,
     metricface,
     over_seeds,
     people,
@@ -90,7 +91,7 @@ def main() -> None:
         document["losses"][name] = {
             "what": method.what,
             "seeds": list(method.seeds),
-            "figures": {reading: {row: found[reading]["rank1"][row] for row in ("mean", "sd")} for reading in READINGS},
+            "figures": {reading: mean_and_sd(found[reading].figures["rank1"]) for reading in READINGS},
             "training": training(options.work, name),
             "differences": {
                 other: _differences(options.work, other, name) for other in method.against if other in done

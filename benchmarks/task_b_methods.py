@@ -22,6 +22,7 @@ from methods import (
     finished,
     lines_of,
     machine,
+    mean_and_sd,
     metricface,
     most_to_win,
     over_seeds,
@@ -34,6 +35,7 @@ from methods import (
     training,
 )
 
+from metricface.contracts.results import JoinedReading
 from metricface.files import write_json, write_text
 
 READINGS = ("same-source", "cross-source")
@@ -131,9 +133,9 @@ def _make_tree(options: Any, tree: Path) -> None:
     metricface("data", "distort", options.photos, tree, "--split", split)
 
 
-def _rank1(reading: dict[str, Any]) -> dict[str, Any]:
-    rows = {"all": reading, **reading["by_condition"]}
-    return {row: {"mean": figures["rank1"]["mean"], "sd": figures["rank1"]["sd"]} for row, figures in rows.items()}
+def _rank1(reading: JoinedReading) -> dict[str, Any]:
+    rows = {"all": reading.figures, **reading.tables["condition"]}
+    return {row: mean_and_sd(figures["rank1"]) for row, figures in rows.items()}
 
 
 def _of_rank1(found: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -195,7 +197,7 @@ def _draw(document: dict[str, Any], work: Path) -> None:
         axes = figure.add_subplot(1, 2, place + 1)
         for name, style in (("seed-method", "--s"), ("ours", "-o"), ("ours-everybody", ":^")):
             if name in document["methods"]:
-                axes.plot(*curve(work / name / "seed-0", "identification", reading, "rank1"), style, label=name)
+                axes.plot(*curve(work / name / "seed-0", "identification", f"{reading}.rank1"), style, label=name)
         axes.set(title=f"{reading}, people never trained on", xlabel="seconds of training", ylabel="rank-1 (%)")
         axes.grid(color="0.9")
         axes.legend()

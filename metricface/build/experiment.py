@@ -33,7 +33,7 @@ class Experiment:
         state: what training changes.
         loader: training batches.
         train, val, calibration: the splits; `calibration` is None when the recipe names none.
-        evaluators: by name, in the recipe's order.
+        evaluators: by `Recipe.named_evaluators`, in the recipe's order.
         input_spec: mean and std of the backbone.
         notices: what the user should know of components and data.
     """
@@ -124,7 +124,9 @@ def _splits(recipe: Recipe, registries: Registries, console: Console) -> tuple[d
     """Return the evaluators, and the photos of every split by its role, checked against each other."""
     found = _find_splits(recipe, registries)
     names = found["train"].label_names
-    evaluators = {spec.name: make.component(registries, spec, class_names=names) for spec in recipe.evaluators}
+    evaluators = {
+        name: make.component(registries, spec, class_names=names) for name, spec in recipe.named_evaluators().items()
+    }
     splits = _open_splits(recipe, found, evaluators, console)
     if any(map(wants_logits, evaluators.values())):
         check_classes_left(splits["train"])

@@ -25,6 +25,7 @@ from metricface.machine import ALONE
 from metricface.model.description import FORMAT, Description, Reference
 from metricface.model.face_model import FaceModel
 from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
+from metricface.recipe.naming import by_element_name
 from metricface.recipe.schema import ComponentSpec, EmbeddingSection
 from metricface.recipe.signature import arguments_model, validated
 
@@ -43,7 +44,7 @@ class LoadedModel:
         description: model.json, checked.
         folder: where it was read.
         head: embeddings to logits, in evaluation mode; None where no evaluator of the recipe needed it.
-        operating_points: by evaluator, what was fitted when the model was made.
+        operating_points: by evaluator's name, see `named_evaluators`, what was fitted when the model was made.
     """
 
     model: FaceModel
@@ -128,6 +129,11 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
             for name, stored in description.operating_points.items()
         },
     )
+
+
+def named_evaluators(description: Description) -> dict[str, Reference]:
+    """Return the evaluators of a model file by the names that its recipe's reports call them."""
+    return by_element_name(description.evaluate)
 
 
 def stored_component(registries: Registries, kind: str, reference: Reference) -> ComponentSpec:

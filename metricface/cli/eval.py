@@ -58,11 +58,11 @@ def evaluate(
             )
         if written is not None:
             write_outcomes(written, results)
-    document = {name: result.to_json() for name, result in results.items()}
     if as_json:
-        print(json.dumps(document, indent=2))
+        short = {name: result.short() for name, result in results.items()}
+        print(json.dumps({**short, "results": {name: result.to_json() for name, result in results.items()}}, indent=2))
     else:
-        show_report({"results": document, "data": evaluated_on})
+        show_report(results, {"data": evaluated_on})
 
 
 def _both(gallery: Path | None, probe: Path | None, data: Path | None) -> tuple[Path, Path] | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from metricface.cli.doctor_checks import Finding
     from metricface.components.provenance import Provenance
+    from metricface.contracts import Result
     from metricface.training.state import Evaluated, StepDone
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -120,20 +121,19 @@ class Screen:
         return show
 
 
-def headline(name: str, result: Mapping[str, Any]) -> str:
+def headline(name: str, result: Result) -> str:
     """Return an evaluator's top figures in one phrase: "identification same-source rank1 98.2 %, cross-source ...".
 
     An evaluator that has headline figures of its own, beside its readings, shows the first two of them.
     """
-    own = [f"{figure} {100 * value:.1f} %" for figure, value in result.items() if isinstance(value, float)][:2]
-    parts = own or [
-        f"{reading} {figure} {100 * values[figure]:.1f} %"
-        for reading, values in result.items()
-        if isinstance(values, Mapping)
-        for figure in list(values)[:1]
-        if isinstance(values[figure], float)
+    from metricface.evaluation.report.figures import in_unit
+
+    readings = result.joined()
+    own = [(key, figure) for reading in readings if not reading.name for key, figure in reading.figures.items()][:2]
+    first = own or [
+        (f"{reading.name} {key}", figure) for reading in readings for key, figure in list(reading.figures.items())[:1]
     ]
-    return f"{name} {', '.join(parts)}"
+    return f"{name} {', '.join(f'{what} {in_unit(figure)}' for what, figure in first)}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -173,11 +173,11 @@ def show_components(found: Sequence[Provenance]) -> None:
     console.print(drawn)
 
 
-def show_report(report: Mapping[str, Any]) -> None:
-    """Print a report on stdout."""
+def show_report(results: Mapping[str, Result], about: Mapping[str, Any]) -> None:
+    """Print a report on stdout; `about` is what the document of a report says besides the results."""
     from metricface.evaluation.report.markdown import report_markdown
 
-    show_markdown(report_markdown(report))
+    show_markdown(report_markdown(results, about))
 
 
 def show_markdown(text: str) -> None:

@@ -70,7 +70,9 @@ def run(
     elif dry_run:
         print("\n".join(f"{key}: {value}" for key, value in document.items()))
     else:
-        show_report(document)
+        from metricface.evaluation.stored_results import read_results
+
+        show_report(read_results(document["results"]), document)
         left = "seeds.json, seeds.md" if seeds is not None else "model/, report.md, report.json, metrics.jsonl, plots"
         print(f"{document['folder']}: {left}")
 

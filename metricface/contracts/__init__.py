@@ -55,7 +55,7 @@ from metricface.contracts.data import (
 )
 from metricface.contracts.keys_of import KeysOf
 from metricface.contracts.kinds import KINDS, Kind
-from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Value
+from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Spread, Unit, Value
 
 if TYPE_CHECKING:
     from metricface.contracts.arrays import FloatArray as FloatArray
@@ -114,8 +114,10 @@ __all__ = [
     "Sampler",
     "Schedule",
     "Silent",
+    "Spread",
     "Subject",
     "Transform",
+    "Unit",
     "Value",
     "View",
     "notices_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from metricface.contracts.data import EmbeddingSet, HeadOutput, InputSpec, Item, LossInput, Predictions, View
@@ -114,14 +114,14 @@ class Schedule(Protocol):
 class Subject(Protocol):
     """A model together with the data that it is evaluated on; results of `embed` and `predict` are cached.
 
-    Thresholds and temperatures are never fitted on what is reported: an evaluator takes the model's own
-    `operating_points` (by evaluator; there are some when the model comes from a file and they were fitted on other
-    photos than `dataset`), else it fits on `calibration`, else, with neither, it cross-fits on `dataset`.
+    Thresholds and temperatures are never fitted on what is reported: an evaluator takes `operating_points`, those that
+    it fitted earlier (there are some when the model comes from a file and they were fitted on other photos than
+    `dataset`), else it fits on `calibration`, else, with neither, it cross-fits on `dataset`.
     """
 
     dataset: Dataset
     calibration: Dataset | None
-    operating_points: Mapping[str, Sequence[OperatingPoint]]
+    operating_points: Sequence[OperatingPoint]
 
     def embed(self, dataset: Dataset) -> EmbeddingSet: ...
 
@@ -129,7 +129,7 @@ class Subject(Protocol):
 
 
 class Evaluator(Protocol):
-    """Subject -> Result.
+    """Subject -> Result. It does not know its own name: a recipe may have several of a kind, and the engine names them.
 
     `needs` says what of the subject it uses; `metrics` names the values that `train.select` may point at, higher is
     better; `check` refuses, before any training, a dataset that it could not evaluate (DataError).

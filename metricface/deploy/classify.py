@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from metricface.build import components as make
-from metricface.build.model_file import load_model
+from metricface.build.model_file import LoadedModel, load_model, named_evaluators
 from metricface.components.registry import Registries
 from metricface.contracts import Head, Progress
+from metricface.contracts.results import OperatingPoint
 from metricface.data.images import central_crop, is_image, limit_threads, read_image, resize
 from metricface.data.loader import Collate, Sample
 from metricface.errors import DataError, ModelError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("path", "label", "probability", "status")
 OK = "ok"
+CLASSIFICATION = "classification"  # the evaluator whose operating points decide
 _HALF = 0.5
 _PLACES = 6  # of a probability
 
@@ -80,7 +82,7 @@ class Classifier:
 
     def __init__(self, path: Path, registries: Registries, *, device: str = "auto") -> None:
         loaded = load_model(path, registries)
-        points = loaded.operating_points.get("classification", ())
+        fitted = _operating_points(loaded)
         if loaded.head is None:
             raise ModelError(
                 f"{loaded.folder}: this model keeps no classifier, only embeddings. Add [[evaluate]] with "
@@ -88,11 +90,10 @@ class Classifier:
             )
         limit_threads()
         self.labels = loaded.description.labels
-        self.threshold = points[0].threshold if points else _HALF
-        self.temperature = points[0].values.get("temperature", 1.0) if points else 1.0
-        self.notices: tuple[str, ...] = ()
-        if not points:
-            self.notices = (f"{loaded.folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
+        point = next(iter(fitted.values()), None)
+        self.threshold = _HALF if point is None else point.threshold
+        self.temperature = 1.0 if point is None else point.values.get("temperature", 1.0)
+        self.notices = _notices(loaded.folder, list(fitted))
         self._device = choose_device(device)
         self._model: nn.Module = laid_out(loaded.model, self._device)
         self._head: Head = make.on(self._device, loaded.head)
@@ -142,6 +143,23 @@ class Classifier:
         of_class = probabilities(logits[None], self.temperature)
         number = int(decide(of_class, self.threshold)[0])
         return Labelled(str(path), self.labels[number], round(float(of_class[0, number]), _PLACES))
+
+
+def _operating_points(loaded: LoadedModel) -> dict[str, OperatingPoint]:
+    """Return the operating point of every evaluator of the recipe that classifies and has one."""
+    return {
+        name: points[0]
+        for name, reference in named_evaluators(loaded.description).items()
+        if reference.is_ours(CLASSIFICATION) and (points := loaded.operating_points.get(name, ()))
+    }
+
+
+def _notices(folder: Path, fitted: Sequence[str]) -> tuple[str, ...]:
+    """Return what to say of the threshold: that there is none, or that there are others."""
+    if not fitted:
+        return (f"{folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
+    first, *others = fitted
+    return (f"{folder}: the threshold of {first} is used, not that of {', '.join(others)}.",) if others else ()
 
 
 def find_photos(folder: Path) -> Found:

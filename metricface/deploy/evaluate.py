@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metricface.build import components as make
 from metricface.build.experiment import describe_photos
-from metricface.build.model_file import LoadedModel, load_model, stored_component
+from metricface.build.model_file import LoadedModel, load_model, named_evaluators, stored_component
 from metricface.components.registry import Registries
 from metricface.contracts import Console, Dataset, Evaluator, wants_logits
 from metricface.contracts.results import Result
@@ -72,12 +72,12 @@ def evaluate_model(
         photos,
         loaded.input_spec,
         head=make.on(chosen, loaded.head),
-        operating_points={} if asked.fitted_here else loaded.operating_points,
         device=chosen,
         workers=worker_count("auto", chosen),
         progress=console.progress("evaluating"),
     )
-    results = {name: evaluator(subject) for name, evaluator in evaluators.items()}
+    points = {} if asked.fitted_here else loaded.operating_points
+    results = {name: evaluator(subject.offering(points.get(name, ()))) for name, evaluator in evaluators.items()}
     return results, {**asked.named, **describe_photos(photos)}
 
 
@@ -85,11 +85,12 @@ def evaluate_model(
 class _Asked:
     """What to evaluate on, and with which evaluators of a model file.
 
-    `named` is what a report says of the data; `fitted_here` whether the model's thresholds were fitted on it.
+    `evaluators` are by name; `named` is what a report says of the data; `fitted_here` whether the model's thresholds
+    were fitted on it.
     """
 
     dataset: Dataset
-    evaluators: Sequence[Reference]
+    evaluators: Mapping[str, Reference]
     named: Mapping[str, str]
     fitted_here: bool
 
@@ -102,7 +103,8 @@ def _stored_data(description: Description, data: Path | None, registries: Regist
     stored = stored_component(registries, "dataset", description.data)
     dataset = make.component(registries, stored, root=root, split=split)
     fitted_here = description.calibration is None and (root / split).resolve() == (own / "val").resolve()
-    return _Asked(dataset, description.evaluate, {"root": str(root), "split": split or root.name}, fitted_here)
+    evaluators = named_evaluators(description)
+    return _Asked(dataset, evaluators, {"root": str(root), "split": split or root.name}, fitted_here)
 
 
 def _gallery_and_probes(description: Description, gallery: Path, probes: Path, registries: Registries) -> _Asked:
@@ -110,17 +112,21 @@ def _gallery_and_probes(description: Description, gallery: Path, probes: Path, r
     folders = ComponentSpec("dataset", "identity-folder")
     parts = [make.component(registries, folders, root=root, split="") for root in (gallery, probes)]
     named = {"root": f"gallery {gallery}, probes {probes}", "split": f"gallery {gallery.name}, probes {probes.name}"}
-    evaluators = [part for part in description.evaluate if part.name == IDENTIFICATION] or [_PLAIN]
+    known = named_evaluators(description)
+    evaluators = {name: part for name, part in known.items() if part.is_ours(IDENTIFICATION)} or {
+        IDENTIFICATION: _PLAIN
+    }
     return _Asked(GalleryAndProbes(*parts), evaluators, named, fitted_here=False)
 
 
-def _evaluators(loaded: LoadedModel, references: Sequence[Reference], registries: Registries) -> dict[str, Evaluator]:
+def _evaluators(
+    loaded: LoadedModel, references: Mapping[str, Reference], registries: Registries
+) -> dict[str, Evaluator]:
     """Return the evaluators by name, or refuse a model that has none or lacks what one needs."""
     if not references:
         raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
     found: dict[str, Evaluator] = {}
-    for reference in references:
-        name = reference.name
+    for name, reference in references.items():
         stored = stored_component(registries, "evaluator", reference)
         found[name] = make.component(registries, stored, class_names=loaded.description.labels)
         if wants_logits(found[name]) and loaded.head is None:

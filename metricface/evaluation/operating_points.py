@@ -58,8 +58,8 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """How photos are judged.
+class Decisions:
+    """What N photos are decided by.
 
     Args:
         thresholds: (N,), or None where none can be fitted or more than two classes need none.
@@ -83,20 +83,23 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitter:
-    """Fits by a rule, see `metrics.decisions.fit_threshold`; `folds` and `seed` are those of cross-fitting."""
+class OperatingPointFitter:
+    """Fits operating points by a rule, see `metrics.decisions.fit_threshold`.
+
+    `folds` and `seed` are those of cross-fitting.
+    """
 
     rule: Rule
     recall: float
     folds: int
     seed: int
 
-    def judge(self, scores: Scores, calibration: Scores | None, stored: Sequence[OperatingPoint]) -> Judgement:
-        """Judge photos with what was fitted on others.
+    def decisions(self, scores: Scores, calibration: Scores | None, stored: Sequence[OperatingPoint]) -> Decisions:
+        """Return what photos are decided by: what was fitted on others.
 
         A stored operating point is used as it is. Without one, threshold and temperature are fitted on the
         calibration photos; without those they are cross-fitted over the photos themselves: the photos of a fold are
-        judged with what was fitted on the other folds, and the operating point is fitted on all of them.
+        decided by what was fitted on the other folds, and the operating point is fitted on all of them.
         """
         if stored:
             return _everywhere(stored[0], len(scores.labels))
@@ -112,14 +115,14 @@ class Fitter:
         accepted = probabilities(scores.logits, temperature or 1.0)[:, 1]
         return Fit(fit_threshold(accepted, scores.labels == 1, self.rule, self.recall), temperature)
 
-    def _apart(self, scores: Scores, calibration: Scores) -> Judgement:
+    def _apart(self, scores: Scores, calibration: Scores) -> Decisions:
         if calibration.absent:
             return _nothing(f"the calibration photos have none of {_listed(calibration.absent)}")
         fit = self.fit(calibration)
         point = self._point(fit, scores.names, f"the calibration split, {len(calibration.labels)} photos")
         return _everywhere(point, len(scores.labels))
 
-    def _crossed(self, scores: Scores) -> Judgement:
+    def _crossed(self, scores: Scores) -> Decisions:
         if scores.absent:
             return _nothing(f"there is no photo of {_listed(scores.absent)}")
         fold = deal_folds(scores.units, scores.labels, self.folds, self.seed)
@@ -139,7 +142,7 @@ class Fitter:
         undecided = [part for part in parts if fits[part].temperature is None]
         temperatures = np.array([found.temperature or 1.0 for found in fits])
         thresholds = np.array([HALF if found.threshold is None else found.threshold for found in fits])
-        return Judgement(
+        return Decisions(
             thresholds[fold] if len(scores.names) == 2 else None,
             temperatures[fold] if len(undecided) < len(parts) else None,
             self._point(fit, scores.names, fitted_on),
@@ -180,10 +183,10 @@ def read_scores(subject: Subject, dataset: Dataset) -> Scores:
     return Scores(logits, predictions.labels, predictions.label_names, units, "people" if people else "photos")
 
 
-def _everywhere(point: OperatingPoint, photos: int) -> Judgement:
-    """Judge all photos alike."""
+def _everywhere(point: OperatingPoint, photos: int) -> Decisions:
+    """Decide on all photos alike."""
     temperature = point.values.get("temperature")
-    return Judgement(
+    return Decisions(
         None if point.rule == _MOST_PROBABLE else np.full(photos, point.threshold),
         None if temperature is None else np.full(photos, temperature),
         point,
@@ -191,8 +194,8 @@ def _everywhere(point: OperatingPoint, photos: int) -> Judgement:
     )
 
 
-def _nothing(why: str) -> Judgement:
-    return Judgement(refusals=(Refusal("threshold, temperature", why),))
+def _nothing(why: str) -> Decisions:
+    return Decisions(refusals=(Refusal("threshold, temperature", why),))
 
 
 def _no_temperature(where: str) -> Refusal:

@@ -65,7 +65,7 @@ def similarity_reading(genuine: FloatArray, unknown: FloatArray) -> Reading:
         unknown: of unknown probes to the most similar person of the gallery: what a threshold must stay above.
     """
     rows = [
-        Row(name, {"mean": Value(float(found.mean()), len(found)), **_quantiles(found)})
+        Row(name, {"mean": _cosine(found.mean(), found), **_quantiles(found)})
         for name, found in (("genuine", genuine), ("unknown", unknown))
         if len(found)
     ]
@@ -74,4 +74,8 @@ def similarity_reading(genuine: FloatArray, unknown: FloatArray) -> Reading:
 
 def _quantiles(found: FloatArray) -> dict[str, Value]:
     values = np.quantile(found, list(_QUANTILES.values()))
-    return {name: Value(float(value), len(found)) for name, value in zip(_QUANTILES, values, strict=True)}
+    return {name: _cosine(value, found) for name, value in zip(_QUANTILES, values, strict=True)}
+
+
+def _cosine(value: float, found: FloatArray) -> Value:
+    return Value(float(value), len(found), unit="cosine")

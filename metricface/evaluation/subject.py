@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class ModelSubject:
         input_spec: mean and std.
         head: for `predict`.
         calibration: photos to fit thresholds and temperatures on, see `metricface.contracts.Subject`.
-        operating_points: by evaluator, the model's own, fitted on other photos than `dataset`.
+        operating_points: of the evaluator that is given this subject, fitted on other photos than `dataset`.
         device, batch_size, workers: how to compute.
         progress: called with (photos done, photos in all).
     """
@@ -40,18 +41,24 @@ class ModelSubject:
         *,
         head: Head | None = None,
         calibration: Dataset | None = None,
-        operating_points: Mapping[str, Sequence[OperatingPoint]] | None = None,
+        operating_points: Sequence[OperatingPoint] = (),
         device: torch.device | None = None,
         batch_size: int = 64,
         workers: int = 0,
         progress: Progress | None = None,
     ) -> None:
         self.dataset, self.calibration = dataset, calibration
-        self.operating_points = operating_points or {}
+        self.operating_points = operating_points
         self._model, self._head, self._input_spec = model, head, input_spec
         self._device = device or torch.device("cpu")
         self._batch_size, self._workers, self._progress = batch_size, workers, progress
         self._raw: dict[int, tuple[Dataset, np.ndarray]] = {}
+
+    def offering(self, operating_points: Sequence[OperatingPoint]) -> ModelSubject:
+        """Return the same subject, embeddings included, for an evaluator with operating points of its own."""
+        other = copy(self)
+        other.operating_points = operating_points
+        return other
 
     def embed(self, dataset: Dataset) -> EmbeddingSet:
         """Return unit embeddings of a dataset with all that its items say.

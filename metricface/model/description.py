@@ -32,6 +32,10 @@ class Reference(_Part):
     distribution: str = ""
     version: str = ""
 
+    def is_ours(self, name: str) -> bool:
+        """Whether it is MetricFace's own component of this name, also where a recipe wrote "metricface:<name>"."""
+        return self.distribution in ("", "metricface") and self.name.rpartition(":")[2] == name
+
 
 class HeadReference(Reference):
     """The head, the photos of each class that it was trained with, and the sha256 of its weights."""

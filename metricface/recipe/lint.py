@@ -7,6 +7,7 @@ from typing import Any
 from metricface.components.registry import Registries
 from metricface.contracts import HasConsumes, HasMetrics, HasUsesPairs, wants_logits
 from metricface.errors import nearest
+from metricface.recipe.naming import element_names
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import ComponentSpec, Recipe
@@ -71,19 +72,23 @@ def _wants_logits(loss: Any) -> bool:
 
 
 def _evaluators_once(recipe: Recipe, problems: Problems) -> None:
-    """Evaluators are told apart by name in reports; losses are by name and number, as `--set` does it."""
-    names = [part.name for part in recipe.evaluators]
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            problems.add(
-                ("evaluate", number, "name"), f"{name!r} stands there twice: reports could not tell them apart"
-            )
+    """Two evaluators of one name differ in their arguments, and what reports call them differs too."""
+    parts = recipe.evaluators
+    known = [(part.distribution, part.name.rpartition(":")[2], part.arguments) for part in parts]
+    names = element_names([{"name": part.name} for part in parts])
+    for number, (part, name) in enumerate(zip(parts, names, strict=True)):
+        if known[number] in known[:number]:
+            what = f"{part.name!r} stands there twice with the same arguments: take one out, or change it"
+            problems.add(("evaluate", number, "name"), what)
+        elif name in names[:number]:
+            what = f'reports would call two evaluators {name!r}: write "{part.distribution}:{known[number][1]}" here'
+            problems.add(("evaluate", number, "name"), what)
 
 
 def _select(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     select = recipe.train.select
     evaluators: list[tuple[str, Any]] = [
-        (part.name, registries["evaluator"].load(part.name)) for part in recipe.evaluators
+        (name, registries["evaluator"].load(part.name)) for name, part in recipe.named_evaluators().items()
     ]
     allowed = [
         f"{name}.{figure}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 
 def element_names(elements: Iterable[Any]) -> list[str | None]:
@@ -21,6 +21,27 @@ def element_names(elements: Iterable[Any]) -> list[str | None]:
             continue
         seen[name] += 1
         found.append(f"{name}-{seen[name]}" if seen[name] > 1 else name)
+    return found
+
+
+class Named(Protocol):
+    """An element that has its name as an attribute."""
+
+    @property
+    def name(self) -> str:
+        """The component's name, as the recipe has it."""
+        ...
+
+
+_N = TypeVar("_N", bound=Named)
+
+
+def by_element_name(elements: Iterable[_N]) -> dict[str, _N]:
+    """Return elements by what `element_names` calls them; of two called alike, the first."""
+    found: dict[str, _N] = {}
+    listed = list(elements)
+    for name, element in zip(element_names([{"name": element.name} for element in listed]), listed, strict=True):
+        found.setdefault(str(name), element)
     return found
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from metricface.recipe.naming import by_element_name
+
 
 class Section(BaseModel):
     """What all sections share: unknown keys, wrong types, inf and nan are refused, and nothing changes later."""
@@ -157,6 +159,10 @@ class Recipe:
         single = (self.backbone, self.head, self.miner, self.sampler, self.optimizer, self.schedule)
         present = [part for part in single if part is not None]
         return (self.dataset, *self.transforms, *present, *self.losses, *self.evaluators)
+
+    def named_evaluators(self) -> dict[str, ComponentSpec]:
+        """Return the evaluators by the names that reports and `--set` call them, in the recipe's order."""
+        return by_element_name(self.evaluators)
 
     def document(self) -> dict[str, Any]:
         """Return the whole recipe as plain tables; keys without a value are left out."""

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from metricface.errors import UsageError
-from metricface.evaluation.report.figures import is_figure, readings
+from metricface.contracts import Result
+from metricface.errors import MetricFaceError, UsageError
+from metricface.evaluation.stored_results import read_results
 from metricface.runs.folder import DAMAGED, FINISHED, RunFolder
 from metricface.runs.paths import MARKS
 from metricface.runs.tables import Table
@@ -25,7 +26,7 @@ class Run:
         status: of its record; "stopped" when that says running and no process is, "damaged" when there are problems.
         started: ISO 8601 in UTC; the time of the folder where the record does not say.
         epoch: epochs evaluated.
-        results: of the report, of the last evaluation where there is none yet.
+        results: of the report, of the last evaluation where there is none yet; by evaluator.
         problems: what is missing or cannot be read.
         record, recipe, report: as the folder has them, empty where they cannot be read.
     """
@@ -34,7 +35,7 @@ class Run:
     status: str
     started: str
     epoch: int = 0
-    results: Mapping[str, Any] = field(default_factory=dict)
+    results: Mapping[str, Result] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -69,11 +70,9 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return what `runs list` says of it; figures by "evaluator.reading.figure"."""
         figures = {
-            ".".join(filter(None, (evaluator, reading, name))): value
+            f"{evaluator}.{name}": figure.value
             for evaluator, result in self.results.items()
-            for reading, values in readings(result)
-            for name, value in values.items()
-            if is_figure(value)
+            for name, figure in result.figures().items()
         }
         return {
             "folder": str(self.folder),
@@ -145,10 +144,11 @@ def read_run(folder: Path) -> Run:
     problems = [table.problem for table in (record, recipe, last, report) if table.problem]
     if status == FINISHED:
         problems += run.missing_model_files()
-    results = report.get("results", last.get("results", {}))
-    if not isinstance(results, Mapping) or not all(isinstance(result, Mapping) for result in results.values()):
-        problems.append("its results are not what MetricFace writes")
-        results = {}
+    results: dict[str, Result] = {}
+    try:
+        results = read_results(report.get("results", last.get("results", {})))
+    except MetricFaceError as error:
+        problems.append(f"its results are not what MetricFace writes ({error})")
     return Run(
         folder=folder,
         status=DAMAGED if problems else status,

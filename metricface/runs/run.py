@@ -20,8 +20,9 @@ from metricface.contracts.results import Result
 from metricface.data.photos import Photos
 from metricface.evaluation.report.classification_plots import plot_classification
 from metricface.evaluation.report.markdown import report_markdown
-from metricface.evaluation.report.outcomes import write_outcomes
+from metricface.evaluation.report.outcomes import file_stem, write_outcomes
 from metricface.evaluation.report.plots import plot_losses, plot_metrics
+from metricface.evaluation.stored_results import read_results
 from metricface.files import write_json, write_text
 from metricface.recipe.schema import Recipe
 from metricface.runs.choose import choose_folder, find_finished
@@ -43,6 +44,11 @@ class Finished:
 
     folder: Path
     report: dict[str, Any]
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """The results of the report, by evaluator."""
+        return read_results(self.report["results"])
 
 
 def run(
@@ -103,10 +109,10 @@ def finished_run(recipe: Recipe, out: Path | None, registries: Registries) -> Fi
 def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
     """Return the training plan of an open folder; `select = "identification.cross-source.rank1"` becomes a function."""
     train = recipe.train
-    evaluator, _, figure = train.select.partition(".")
 
     def select(results: Mapping[str, Result]) -> float:
-        return results[evaluator].metric(figure)
+        evaluator = max((name for name in results if train.select.startswith(f"{name}.")), key=len)
+        return results[evaluator].metric(train.select.removeprefix(f"{evaluator}."))
 
     return Plan(
         epochs=train.epochs,
@@ -114,7 +120,7 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
         best=folder.best_checkpoint,
         recipe_digest=folder.record()["recipe_digest"],  # a resumed run's may be older than today's defaults
         evaluate_every=train.evaluate_every,
-        select=select if figure else None,
+        select=None if train.select == "last" else select,
         patience=train.patience,
     )
 
@@ -192,12 +198,19 @@ def _report(
         "precision": experiment.state.precision.reason,
     }
     write_json(folder.report_path, report)
-    write_text(folder.report_page, report_markdown(report))
+    write_text(folder.report_page, report_markdown(results, report))
+    _draw(experiment, folder, results)
+    return report
+
+
+def _draw(experiment: Experiment, folder: RunFolder, results: Mapping[str, Result]) -> None:
+    """Write the plots; a second classifier's pictures stand beside those of the first one."""
     plot_losses(folder.metrics_path, folder.losses_picture)
     plot_metrics(folder.metrics_path, folder.metrics_picture)
-    for result in results.values():
-        plot_classification(result.outcomes, experiment.val.label_names, folder.path)
-    return report
+    drawn: list[Path] = []
+    for name, result in results.items():
+        suffix = f"_{file_stem(name)}" if drawn else ""
+        drawn += plot_classification(result.outcomes, experiment.val.label_names, folder.path, suffix=suffix)
 
 
 def _trained(experiment: Experiment, plan: Plan) -> str:

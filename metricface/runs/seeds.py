@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metricface import __version__
 from metricface.components.registry import Registries
-from metricface.contracts import Console
+from metricface.contracts import Console, Result
 from metricface.errors import UsageError
+from metricface.evaluation.over_runs import over_runs
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.files import write_json, write_text
 from metricface.recipe.schema import Recipe
@@ -90,30 +90,6 @@ def check_seeds(
     return earlier
 
 
-def spread(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the results of several runs as one: every figure becomes its spread, in the same nesting.
-
-    A figure becomes {"mean", "sd" (n - 1; None from a single run), "runs" (that gave it), "values" (None where a run
-    gave none)}. A count stays where all runs agree and is None otherwise; intervals, operating points and
-    confusion matrices are left out: they are in the report of each run.
-
-    Args:
-        results: documents of Result.to_json, or parts of them.
-    """
-    found: dict[str, Any] = {}
-    for key in dict.fromkeys(key for result in results for key in result if key != "confusion"):
-        values = [result.get(key) for result in results]
-        given = [value for value in values if value is not None]
-        if all(isinstance(value, Mapping) for value in given):
-            found[key] = spread([value or {} for value in values])
-        elif all(isinstance(value, float) for value in given):
-            deviation = statistics.stdev(given) if len(given) > 1 else None
-            found[key] = {"mean": statistics.fmean(given), "sd": deviation, "runs": len(given), "values": values}
-        elif all(isinstance(value, int) for value in given):
-            found[key] = given[0] if len(set(given)) == 1 else None
-    return found
-
-
 def _finished_others(
     recipes: Sequence[Recipe], runs: RunSet, registries: Registries, console: Console
 ) -> list[tuple[Recipe, Finished]]:
@@ -130,14 +106,15 @@ def _finished_others(
 
 def _sum_up(runs: RunSet, finished: Sequence[tuple[Recipe, Finished]]) -> dict[str, Any]:
     """Write the summary of a set; return it with its folder."""
-    document = _document([recipe for recipe, _ in finished], [done for _, done in finished])
+    results = over_runs([done.results for _, done in finished])
+    document = _document([recipe for recipe, _ in finished], [done for _, done in finished], results)
     runs.path.mkdir(parents=True, exist_ok=True)
     write_json(runs.summary_path, document)
-    write_text(runs.summary_page, report_markdown(document))
+    write_text(runs.summary_page, report_markdown(results, document))
     return {"folder": str(runs.path), **document}
 
 
-def _document(recipes: Sequence[Recipe], runs: Sequence[Finished]) -> dict[str, Any]:
+def _document(recipes: Sequence[Recipe], runs: Sequence[Finished], results: Mapping[str, Result]) -> dict[str, Any]:
     """Return seeds.json; what all runs share is said once, as the first run's report says it."""
     first = runs[0].report
     notices = list(dict.fromkeys(notice for done in runs for notice in done.report.get("notices", ())))
@@ -156,7 +133,7 @@ def _document(recipes: Sequence[Recipe], runs: Sequence[Finished]) -> dict[str, 
         ],
         "data": first.get("data"),
         "notices": notices,
-        "results": spread([done.report["results"] for done in runs]),
+        "results": {name: result.to_json() for name, result in results.items()},
         "versions": first.get("versions"),
         "device": first.get("device"),
     }

@@ -33,7 +33,7 @@ class Journal:
         """Append the event."""
         kind = "step" if isinstance(event, StepDone) else "evaluated"
         with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(_line({"event": kind, **asdict(event)}))
+            file.write(_line({"event": kind, **_described(event)}))
         with self._times.open("a", encoding="utf-8") as file:
             seconds = round(time.monotonic() - self._started, 3)
             file.write(_line({"event": kind, "step": event.step, "seconds": seconds}))
@@ -44,6 +44,13 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             yield json.loads(line)
+
+
+def _described(event: StepDone | Evaluated) -> dict[str, Any]:
+    if isinstance(event, StepDone):
+        return asdict(event)
+    results = {name: result.to_json() for name, result in event.results.items()}
+    return {"step": event.step, "epoch": event.epoch, "results": results}
 
 
 def _is_done(event: dict[str, Any], state: TrainingState) -> bool:

@@ -10,7 +10,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from metricface.contracts import HasState, Head, Loss, Miner, Schedule, photo_facts_of
+from metricface.contracts import HasState, Head, Loss, Miner, Result, Schedule, photo_facts_of
 from metricface.training.distributed import Gather, gather
 from metricface.training.precision import Precision
 
@@ -167,11 +167,11 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """An evaluation after an epoch (0-based): results by evaluator, as plain JSON values."""
+    """An evaluation after an epoch (0-based): results by evaluator."""
 
     step: int
     epoch: int
-    results: Mapping[str, Any]
+    results: Mapping[str, Result]
 
 
 Observer = Callable[[StepDone | Evaluated], None]

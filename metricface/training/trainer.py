@@ -102,7 +102,7 @@ def _train_epoch(
 
 def _finish(state: TrainingState, results: Mapping[str, Result], plan: Plan, observers: Sequence[Observer]) -> bool:
     """Tell the observers of an evaluation; return whether it is the best so far."""
-    evaluated = Evaluated(state.step, state.epoch, {name: result.to_json() for name, result in results.items()})
+    evaluated = Evaluated(state.step, state.epoch, results)
     for observe in observers:
         observe(evaluated)
     if plan.select is None:

@@ -16,6 +16,7 @@ from support.task_b_tree import write_recipe as write_task_b
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
+from metricface.contracts import Result as Found
 from metricface.data.images import write_image
 
 
@@ -49,7 +50,7 @@ def test_a_run_leaves_report_pictures_and_a_classifier(finished: Path) -> None:
     assert pictures | {"model/head.safetensors"} <= names
     report = json.loads((finished / "report.json").read_text())
     assert report["data"] == {"root": report["data"]["root"], "split": "val", "classes": 2, "photos": 40}
-    found = report["results"]["classification"]
+    found = Found.from_json(report["results"]["classification"]).short()
     assert {"accuracy", "balanced_accuracy", "f1", "auroc", "ece", "threshold-0.5", "fitted-threshold"} <= set(found)
     assert found["balanced_accuracy"] == found["fitted-threshold"]["balanced_accuracy"] > 0.7
     text = (finished / "report.md").read_text()
@@ -67,7 +68,7 @@ def test_eval_needs_no_recipe_and_gives_the_figures_of_the_report(finished: Path
     for arguments in ((finished,), (tmp_path / "shared", "--data", tree), (finished, "--data", tree / "val")):
         done = metricface("eval", *arguments, "--json")
         assert done.exit_code == 0, done.output
-        assert json.loads(done.stdout) == report
+        assert json.loads(done.stdout)["results"] == report
 
 
 def test_classify_decides_as_eval_does_on_other_photos(finished: Path, tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_a_calibration_split_fits_the_threshold_and_eval_uses_it(tree: Path, tmp
     (point,) = results["classification"]["operating_points"]
     assert point["fitted_on"] == "the calibration split, 30 photos"
     shutil.rmtree(root / "calibration")
-    assert json.loads(metricface("eval", tmp_path / "run", "--json").stdout) == results
+    assert json.loads(metricface("eval", tmp_path / "run", "--json").stdout)["results"] == results
 
 
 def test_other_classes_in_val_are_refused_before_training(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from support.task_b_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
+from metricface.contracts import Result as Found
 
 HEADER = "evaluator\treading\tover\tfigure\tn\tpeople\tA %\tB %\tB - A (95 % interval)\tp"
 
@@ -63,7 +64,7 @@ def test_two_runs_on_two_copies_of_the_data(runs: Path) -> None:
         (reading, row) for reading in ("cross-source", "same-source") for row in ("all", "clean", "blurred", "noisy")
     ]
     for found in document["differences"]:
-        readings = [report["identification"][found["reading"]] for report in reports]
+        readings = [Found.from_json(report["identification"]).short()[found["reading"]] for report in reports]
         a, b = (reading if found["row"] == "all" else reading["by_condition"][found["row"]] for reading in readings)
         assert (found["a"], found["b"], found["n"]) == pytest.approx((a["rank1"], b["rank1"], a["n"]))
         assert found["interval"][0] <= found["difference"] <= found["interval"][1]

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from metricface.build.model_file import load_model
 from metricface.cli.app import app
 from metricface.components.registry import installed_registries
+from metricface.contracts import Result as Found
 
 
 def metricface(*arguments: object) -> Result:
@@ -64,9 +65,11 @@ def test_a_run_leaves_everything_that_the_readme_promises(finished: Path) -> Non
     assert record["status"] == "finished"
     assert {"kind": "head", "name": "arcface", "distribution": "metricface", "version": "0.1.0"} in record["components"]
     report = json.loads((finished / "report.json").read_text())
-    identification = report["results"]["identification"]
-    assert set(identification["same-source"]["by_condition"]) == {"clean", "blurred", "noisy"}
-    assert identification["same-source"]["n"] == 3 * 3 * 2
+    same, cross = report["results"]["identification"]["readings"]
+    assert (same["name"], cross["name"], same["by"]) == ("same-source", "cross-source", "condition")
+    assert [row["name"] for row in same["rows"]] == ["clean", "blurred", "noisy"]
+    assert same["figures"]["rank1"]["n"] == 3 * 3 * 2
+    assert same["figures"]["rank1"]["unit"] == "share"
     assert report["data"] == {"root": report["data"]["root"], "split": "val", "people": 3, "photos": 27}
     assert report["selection"] == "the last epoch: nothing was selected"
     assert "cross-source" in (finished / "report.md").read_text()
@@ -96,7 +99,10 @@ def test_eval_gives_the_figures_of_the_report_without_a_recipe(finished: Path, t
     ):
         done = metricface("eval", *arguments, "--json")
         assert done.exit_code == 0, done.output
-        assert json.loads(done.stdout) == report
+        document = json.loads(done.stdout)
+        assert document["results"] == report
+        assert document["identification"] == Found.from_json(report["identification"]).short()
+        assert set(document) == {"identification", "results"}
 
 
 def test_eval_refuses_a_folder_for_outcomes_that_cannot_be_made_before_it_evaluates(
@@ -119,7 +125,7 @@ def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path) -> None:
     shortened = ("--set", "train.epochs=1", "--set", "data.crop=0.6", *zoomed)
     done = metricface("run", recipe, *shortened, "--out", "run", "--json")
     results = json.loads(done.stdout)["results"]
-    assert json.loads(metricface("eval", "run", "--json").stdout) == results
+    assert json.loads(metricface("eval", "run", "--json").stdout)["results"] == results
     assert load_model(Path("run"), installed_registries()).model.whitening.strength == 0.5
     model = Path("run/model/model.json")
     description = model.read_text()
@@ -130,7 +136,7 @@ def test_eval_crops_mirrors_and_zooms_as_the_recipe_says(recipe: Path) -> None:
     ):
         assert stored in description
         model.write_text(description.replace(stored, changed))
-        assert json.loads(metricface("eval", "run", "--json").stdout) != results
+        assert json.loads(metricface("eval", "run", "--json").stdout)["results"] != results
 
 
 def test_a_model_whose_weights_were_changed_is_refused(finished: Path, tmp_path: Path) -> None:

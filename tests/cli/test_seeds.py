@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.task_b_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
+from metricface.contracts.results import JoinedReading, Spread
+from metricface.contracts.results import Result as Found
 
 
 def metricface(*arguments: object) -> Result:
@@ -33,6 +36,11 @@ def short(recipe: Path) -> tuple[object, ...]:
     return (recipe, "--set", "train.epochs=1")
 
 
+def of_reading(document: dict[str, Any], name: str) -> JoinedReading:
+    result = Found.from_json(document["results"]["identification"])
+    return {reading.name: reading for reading in result.joined()}[name]
+
+
 def lines(done: Result, beginning: str) -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith(beginning)]
 
@@ -46,13 +54,13 @@ def test_one_run_for_each_seed_and_what_they_have_in_common(short: tuple[object,
     reports = [json.loads(Path(f"s/seed-{seed}/report.json").read_text()) for seed in (4, 0)]
     assert [report["run"]["seed"] for report in reports] == [4, 0]
     for reading in ("same-source", "cross-source"):
-        found = document["results"]["identification"][reading]
-        values = [report["results"]["identification"][reading] for report in reports]
+        found = of_reading(document, reading)
+        runs = [of_reading(report, reading) for report in reports]
         for figure in ("rank1", "precision", "recall", "f1"):
-            assert found[figure]["values"] == [value[figure] for value in values]
-            assert found[figure]["sd"] == statistics.stdev(value[figure] for value in values)
-        noisy = [value["by_condition"]["noisy"]["rank1"] for value in values]
-        assert found["by_condition"]["noisy"]["rank1"]["mean"] == statistics.fmean(noisy)
+            values = [run.figures[figure].value for run in runs]
+            assert found.figures[figure].spread == Spread(statistics.stdev(values), tuple(values))
+        noisy = [run.tables["condition"]["noisy"]["rank1"].value for run in runs]
+        assert found.tables["condition"]["noisy"]["rank1"].value == statistics.fmean(noisy)
     saved = json.loads(Path("s/seeds.json").read_text())
     assert {"folder": "s", **saved} == document
     assert Path("s/seeds.md").read_text().startswith("Mean ± standard deviation (n - 1) over 2 runs.\n")

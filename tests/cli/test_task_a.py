@@ -74,7 +74,9 @@ def test_our_recipes_run_on_the_demo(name: str, orl: Path, tmp_path: Path) -> No
     assert [notice.split("): ")[-1] for notice in stacked] == (
         ["female 93.3% (of the photos 6.7%), male 6.7% (of the photos 93.3%)"] if name == "task_a" else []
     )
-    assert 0 <= report["results"]["classification"]["balanced_accuracy"] <= 1
+    headline = report["results"]["classification"]["readings"][0]
+    assert headline["name"] == ""
+    assert 0 <= headline["figures"]["balanced_accuracy"]["value"] <= 1
 
 
 def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(recipe: Path) -> None:

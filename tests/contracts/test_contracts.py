@@ -177,7 +177,7 @@ class Accuracy:
     def __call__(self, subject: Any) -> Result:
         predictions = subject.predict(subject.dataset)
         hits = predictions.logits.argmax(axis=1) == predictions.labels
-        return Result("classification", (Reading("", {"accuracy": Value(float(hits.mean()), len(hits))}),))
+        return Result((Reading("", {"accuracy": Value(float(hits.mean()), len(hits))}),))
 
 
 class Robustness:
@@ -190,7 +190,7 @@ class Robustness:
         dark = [image // 2 for image in (subject.dataset.read(i) for i in range(len(subject.dataset)))]
         before, after = subject.embed(subject.dataset), subject.embed(dark)
         cosine = float((before.vectors * after.vectors).sum(axis=1).mean())
-        return Result("robustness", (Reading("", {"cosine": Value(cosine, len(dark))}),))
+        return Result((Reading("", {"cosine": Value(cosine, len(dark), unit="cosine")}),))
 
 
 Parts = dict[str, Callable[[], Any]]

@@ -78,17 +78,17 @@ def test_ranks_and_similarities_against_a_naive_loop(seed: int, block: int, monk
     result = Identification(bootstrap_samples=20).of(given)
     reading, similarity = result.readings
     assert [reading.name, similarity.name] == ["gallery-probe", "similarity"]
-    assert reading.values["rank1"].value == pytest.approx(np.mean([rank == 1 for _, _, rank, _ in known]))
-    assert reading.values["rank5"].value == 1.0
-    assert reading.values["rank1"].n == 15
+    assert reading.figures["rank1"].value == pytest.approx(np.mean([rank == 1 for _, _, rank, _ in known]))
+    assert reading.figures["rank5"].value == 1.0
+    assert reading.figures["rank1"].n == 15
     for row in reading.rows:
         ranks = [rank for _, condition, rank, _ in known if condition == row.name]
-        assert (row.values["rank1"].n, row.values["rank1"].value) == (5, pytest.approx(np.mean(np.array(ranks) == 1)))
+        assert (row.figures["rank1"].n, row.figures["rank1"].value) == (5, pytest.approx(np.mean(np.array(ranks) == 1)))
     assert [row.name for row in reading.rows] == list(CONDITIONS)
     for row, cosines in zip(similarity.rows, ([own for *_, own in known], unknown), strict=True):
         expected = [np.mean(cosines), *np.quantile(cosines, [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])]
-        assert [value.value for value in row.values.values()] == pytest.approx(expected, abs=1e-6)
-        assert {value.n for value in row.values.values()} == {len(cosines)}
+        assert [value.value for value in row.figures.values()] == pytest.approx(expected, abs=1e-6)
+        assert {value.n for value in row.figures.values()} == {len(cosines)}
     assert [row.name for row in similarity.rows] == ["genuine", "unknown"]
     assert result.outcomes["rank"] == [rank for _, _, rank, _ in known]
     assert result.outcomes["path"] == [f"/d/{i}.png" for i, *_ in known]
@@ -104,10 +104,12 @@ def test_everything_left_out_is_counted() -> None:
         "distorted_gallery_photos_left_out": 6,
         "photos_without_role": 1,
     }
-    assert result.metric("gallery-probe.rank1") == result.readings[0].values["rank1"].value
-    document = result.to_json()
+    assert result.metric("gallery-probe.rank1") == result.readings[0].figures["rank1"].value
+    document = result.short()
     assert set(document) == {"gallery-probe", "similarity"}
     assert set(document["similarity"]["by_similarity"]) == {"genuine", "unknown"}
+    units = {value.unit for row in result.readings[1].rows for value in row.figures.values()}
+    assert units == {"cosine"}
 
 
 def test_a_perfect_model_knows_everybody_of_the_gallery_and_nobody_else() -> None:
@@ -115,7 +117,7 @@ def test_a_perfect_model_knows_everybody_of_the_gallery_and_nobody_else() -> Non
     result = Identification(bootstrap_samples=20).of(replace(data(), vectors=vectors))
     genuine, unknown = result.readings[1].rows
     assert result.metric("gallery-probe.rank1") == 1.0
-    assert (genuine.values["q01"].value, unknown.values["q99"].value) == (1.0, 0.0)
+    assert (genuine.figures["q01"].value, unknown.figures["q99"].value) == (1.0, 0.0)
 
 
 def test_probes_of_unknown_people_alone_have_similarities_and_no_rank() -> None:
@@ -126,7 +128,7 @@ def test_probes_of_unknown_people_alone_have_similarities_and_no_rank() -> None:
     assert refused == {
         "gallery-probe.rank1": "no probe is of a person in the gallery. A person needs one name in both."
     }
-    assert result.readings[0].values == {}
+    assert result.readings[0].figures == {}
     assert [row.name for row in result.readings[1].rows] == ["unknown"]
 
 

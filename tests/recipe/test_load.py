@@ -79,6 +79,8 @@ class Spoil(Part):
 class Judge(Part):
     metrics = ("near.rank1", "far.rank1")
 
+    def __init__(self, *, strict: bool = False) -> None: ...
+
     def check(self, dataset: Any) -> None: ...
 
 
@@ -99,7 +101,7 @@ NAMES = {
     "transform": {"spoil": "Spoil"},
     "distortion": {"foggy": "Part", "rainy": "Part"},
     "optimizer": {"descent": "descent"},
-    "evaluator": {"judge": "Judge"},
+    "evaluator": {"judge": "Judge", "judge-2": "Judge"},
 }
 KNOWN = {
     name: Registry(
@@ -264,7 +266,18 @@ MISTAKES = {
         changed('[[loss]]\nname = "pairs"\nmargin = 0.2', '[miner]\nname = "all"\n[[loss]]\nname = "alone"'),
         "miner  no loss of this recipe looks at pairs",
     ),
-    "twice": (GOOD + '[[evaluate]]\nname = "judge"\n', "r.toml:43  evaluate.judge-2.name  'judge' stands there twice"),
+    "twice": (
+        GOOD + '[[evaluate]]\nname = "judge"\n',
+        "r.toml:43  evaluate.judge-2.name  'judge' stands there twice with the same arguments: take one out, or change it",
+    ),
+    "two that reports would call alike": (
+        GOOD + '[[evaluate]]\nname = "judge-2"\n[[evaluate]]\nname = "judge"\nstrict = true\n',
+        "r.toml:45  evaluate.judge-2.name  reports would call two evaluators 'judge-2': write \"unknown package:judge\" here",
+    ),
+    "select one of two": (
+        changed("epochs = 3", 'epochs = 3\nselect = "judge-2.near"') + '[[evaluate]]\nname = "judge"\nstrict = true\n',
+        "There are: last, judge.near.rank1, judge.far.rank1, judge-2.near.rank1, judge-2.far.rank1",
+    ),
     "select": (
         changed("epochs = 3", 'epochs = 3\nselect = "judge.near.rank"'),
         "train.select  no evaluator gives 'judge.near.rank'. Did you mean \"judge.near.rank1\"? There are: last, judge.near",
@@ -377,6 +390,15 @@ def test_the_second_of_a_name_is_reached_by_its_number(tmp_path: Path) -> None:
     assert str(caught.value).endswith(
         "transform 'spoil-3' is not in the recipe. Did you mean \"spoil-2\"? There are: spoil, spoil-2"
     )
+
+
+def test_two_evaluators_of_one_name_are_selected_and_set_by_their_numbers(tmp_path: Path) -> None:
+    text = GOOD + '[[evaluate]]\nname = "judge"\nstrict = true\n'
+    sets = ("train.select=judge-2.near.rank1", "evaluate.judge.strict=true", "evaluate.judge-2.strict=false")
+    recipe = load(tmp_path, text, *sets)
+    assert recipe.train.select == "judge-2.near.rank1"
+    arguments = {name: part.arguments for name, part in recipe.named_evaluators().items()}
+    assert arguments == {"judge": {"strict": True}, "judge-2": {"strict": False}}
 
 
 def test_the_key_of_every_message_is_one_that_set_takes(tmp_path: Path) -> None:

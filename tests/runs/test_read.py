@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
+from metricface.contracts.results import Reading, Value
+from metricface.contracts.results import Result as Found
 from metricface.errors import UsageError
 from metricface.runs.read import find_runs, read_run
 
@@ -72,6 +74,31 @@ def test_an_unfinished_run_shows_its_last_evaluation(tmp_path: Path) -> None:
     }
 
 
+def test_results_of_today_are_listed_in_their_units_and_under_any_name(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", "01")
+    readings = (
+        Reading("counts", {"mean": Value(0.31, 8, unit="cosine")}),
+        Reading("refusals", {"people": Value(3, 8, unit="count")}),
+    )
+    results = {
+        "mine": Found(readings).to_json(),
+        "headline": Found((Reading("", {"a": Value(1, 8), "b": Value(0.5, 8), "c": Value(0.5, 8)}),)).to_json(),
+    }
+    (folder / "report.json").write_text(json.dumps({"results": results}))
+    done = metricface("runs", "list", tmp_path)
+    assert done.stdout.splitlines()[1].split("\t")[-1] == (
+        "mine counts mean 0.310, refusals people 3; headline a 100.0 %, b 50.0 %"
+    )
+    (run,) = json.loads(metricface("runs", "list", tmp_path, "--json").stdout)
+    assert run["figures"] == {
+        "mine.counts.mean": 0.31,
+        "mine.refusals.people": 3,
+        "headline.a": 1,
+        "headline.b": 0.5,
+        "headline.c": 0.5,
+    }
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
 def test_a_run_that_says_running_is_believed_only_while_a_process_holds_its_lock(tmp_path: Path) -> None:
     import fcntl
@@ -95,6 +122,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "an odd report": (
         lambda run: (run / "report.json").write_text('{"results": {"a": 1}}'),
         "its results are not what MetricFace writes",
+    ),
+    "half a result": (
+        lambda run: (run / "report.json").write_text('{"results": {"a": {"schema": 1, "readings": []}}}'),
+        "its results are not what MetricFace writes (results.a: operating_points is missing",
     ),
     "no model": (lambda run: (run / "model" / "model.safetensors").unlink(), "model/model.safetensors is missing"),
     "no journal": (lambda run: (run / "metrics.jsonl").write_text("{]\n"), "metrics.jsonl cannot be read"),

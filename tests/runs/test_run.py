@@ -20,9 +20,11 @@ from support.task_b_tree import make_tree, write_recipe
 
 from metricface.build.experiment import Experiment, build_experiment
 from metricface.components.registry import installed_registries
+from metricface.contracts import Result
 from metricface.deploy.evaluate import evaluate_model
 from metricface.errors import Interrupted, ModelError, RecipeError
 from metricface.recipe.load import load_recipe
+from metricface.runs.read import read_run
 from metricface.runs.run import Finished, run
 from metricface.runs.seeds import run_seeds
 from metricface.training.checkpoint import read_checkpoint
@@ -121,6 +123,37 @@ def test_a_run_of_before_there_was_a_key_is_gone_on_with_and_counts_as_finished(
     assert notes.said == [f"seed 0 (1 of 1): finished already in {tmp_path / 'seed-0'}"]
 
 
+def flatten(path: Path) -> None:
+    """Put a report, or a journal's evaluations, into the form of runs made before results were explicit."""
+    texts = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+    documents = [json.loads(text) for text in texts]
+    for document in documents:
+        for name, result in document.get("results", {}).items():
+            document["results"][name] = Result.from_json(result).short()
+    path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+
+
+def test_a_run_whose_results_are_flattened_is_gone_on_with_shown_and_summed_up(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(recipe, tmp_path / "seed-0", observers=(ctrl_c(6),))  # in the second epoch: the first is evaluated
+    flatten(tmp_path / "seed-0" / "metrics.jsonl")
+    assert read_run(tmp_path / "seed-0").results["identification"].metric("same-source.rank1") >= 0
+    done = train(recipe, tmp_path / "seed-0", resume=True)
+    events = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
+    forms = ["schema" in event["results"]["identification"] for event in events if event["event"] == "evaluated"]
+    assert forms == [False, True]
+    assert (done.folder / "metrics.png").exists()
+    flatten(done.folder / "report.json")
+    assert read_run(done.folder).status == "finished"
+    notes = Notes()
+    recipes = [load_recipe(recipe, [f"run.seed={seed}"], KNOWN) for seed in (0, 1)]
+    document = run_seeds(recipes, KNOWN, notes, out=tmp_path)
+    assert f"seed 0 (1 of 2): finished already in {done.folder}" in notes.said
+    rank1 = Result.from_json(document["results"]["identification"]).figure("same-source.rank1")
+    both = [read_run(tmp_path / f"seed-{seed}").results["identification"] for seed in (0, 1)]
+    assert rank1.spread.values == tuple(result.metric("same-source.rank1") for result in both)
+
+
 def test_an_early_stop_is_reported_and_the_same_after_an_interruption(recipe: Path, tmp_path: Path) -> None:
     keys = ("train.epochs=30", "train.patience=2", SELECT, "optimizer.lr=1e-5")  # too slow to get better for long
     notes = Notes()
@@ -170,6 +203,7 @@ def test_the_last_epoch_is_evaluated_once(recipe: Path, tmp_path: Path) -> None:
     assert seen.count("evaluating") == 2
     events = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
     assert events[-1]["results"] == done.report["results"]
+    assert done.results["identification"].to_json() == events[-1]["results"]["identification"]
 
 
 def test_an_earlier_best_epoch_is_evaluated_anew_for_the_report(recipe: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def make_loader(workers: int = 0) -> TrainLoader:
 
 def norm_result(state: TrainingState) -> Mapping[str, Result]:
     value = float(sum(parameter.detach().abs().sum() for parameter in state.evaluated_model.parameters()))
-    return {"size": Result("size", (Reading("", {"norm": Value(value, 1)}),))}
+    return {"size": Result((Reading("", {"norm": Value(value, 1)}),))}
 
 
 def checkpoints(folder: Path) -> tuple[Path, Path]:
@@ -146,7 +146,7 @@ def test_the_best_epoch_is_kept_and_evaluations_follow_the_plan(tmp_path: Path) 
     values = iter([0.2, 0.9, 0.5])
 
     def evaluate(_state: TrainingState):
-        return {"size": Result("size", (Reading("", {"norm": Value(next(values), 1)}),))}
+        return {"size": Result((Reading("", {"norm": Value(next(values), 1)}),))}
 
     state = make_state()
     plan = Plan(
@@ -162,7 +162,7 @@ def judged(values: list[float]):
     """An evaluation whose figure is that of the epoch, and the selection of it."""
 
     def evaluate(state: TrainingState) -> Mapping[str, Result]:
-        return {"size": Result("size", (Reading("", {"norm": Value(values[state.epoch], 1)}),))}
+        return {"size": Result((Reading("", {"norm": Value(values[state.epoch], 1)}),))}
 
     return evaluate, lambda results: results["size"].metric("norm")
 

@@ -12,7 +12,7 @@ from metricface.contracts import Dataset, Need, Subject
 from metricface.contracts.results import Reading, Refusal, Result, Value
 from metricface.errors import DataError, RecipeError
 from metricface.evaluation.class_figures import Bootstrap, class_readings, ranking_figures
-from metricface.evaluation.operating_points import HALF, Fitter, Ints, Judgement, Scores, read_scores
+from metricface.evaluation.operating_points import HALF, Decisions, Ints, OperatingPointFitter, Scores, read_scores
 from metricface.functional.metrics.calibration import log_odds, probabilities, reliability
 from metricface.functional.metrics.decisions import Rule, decide
 
@@ -28,7 +28,7 @@ class Classification:
     at 0.5, and a refusal says so. With more classes the most probable one is taken and there is one reading.
 
     Threshold and temperature are fitted on `data.calibration`. Without it they are cross-fitted over the people of
-    val (over its photos where people are unknown): the photos of each fold are judged with what the other folds gave.
+    val (over its photos where people are unknown): the photos of each fold are decided on by what the other folds gave.
     The operating point for the model file is then fitted on all of val.
 
     `precision`, `recall` and `f1` are macro averages over the classes; each class has a row, and so has each value of
@@ -77,30 +77,29 @@ class Classification:
                 f"recall = {recall}). Set both, for instance recall = 0.95, or leave recall out."
             )
         self._class_names = tuple(class_names)
-        self._fitter = Fitter(rule, 1.0 if recall is None else recall, folds, seed)
+        self._fitter = OperatingPointFitter(rule, 1.0 if recall is None else recall, folds, seed)
         self._bootstrap = Bootstrap(bootstrap_samples, seed)
 
     def __call__(self, subject: Subject) -> Result:
-        """Judge the subject's photos.
+        """Decide on the subject's photos and compare with what they are.
 
         Raises:
             EvaluationError: there is no photo, a logit is not finite, or the head gives other logits than classes.
         """
         scores = read_scores(subject, subject.dataset)
         calibration = None if subject.calibration is None else read_scores(subject, subject.calibration)
-        judgement = self._fitter.judge(scores, calibration, subject.operating_points.get("classification", ()))
+        decisions = self._fitter.decisions(scores, calibration, subject.operating_points)
         groups = np.array([item.attributes.get("group", "") for item in subject.dataset.items], np.str_)
-        readings, refusals = self._readings(scores, judgement, groups)
+        readings, refusals = self._readings(scores, decisions, groups)
         return Result(
-            "classification",
             readings,
-            () if judgement.point is None else (judgement.point,),
-            (*judgement.refusals, *refusals),
-            _outcomes(scores, judgement, subject.dataset),
+            () if decisions.point is None else (decisions.point,),
+            (*decisions.refusals, *refusals),
+            _outcomes(scores, decisions, subject.dataset),
         )
 
     def check(self, dataset: Dataset) -> None:
-        """Refuse a split that a classifier cannot be judged on.
+        """Refuse a split that a classifier cannot be measured on.
 
         Raises:
             DataError: there are fewer than two classes, or others than those trained on.
@@ -117,47 +116,47 @@ class Classification:
                 f"{', '.join(self._class_names)}. Give both splits the same classes in the same order."
             )
 
-    def _readings(self, scores: Scores, judgement: Judgement, groups: Any) -> tuple[tuple[Reading, ...], list[Refusal]]:
+    def _readings(self, scores: Scores, decisions: Decisions, groups: Any) -> tuple[tuple[Reading, ...], list[Refusal]]:
         """Return the readings, and what of them cannot be given."""
         ranking, refusals = ranking_figures(scores, self._bootstrap)
-        calibration = _calibration_figures(scores, judgement)
-        fitted = class_readings(FITTED, scores, judgement.predicted(scores.logits), groups, self._bootstrap)
+        calibration = _calibration_figures(scores, decisions)
+        fitted = class_readings(FITTED, scores, decisions.predicted(scores.logits), groups, self._bootstrap)
         if len(scores.names) > 2:
-            fitted = class_readings("", scores, judgement.predicted(scores.logits), groups, self._bootstrap)
+            fitted = class_readings("", scores, decisions.predicted(scores.logits), groups, self._bootstrap)
             first, *others = fitted.readings
             whole = Reading(
-                "", {**first.values, **ranking, **calibration}, first.rows, first.counts, "class", first.confusion
+                "", {**first.figures, **ranking, **calibration}, first.rows, first.counts, "class", first.confusion
             )
             return (whole, *others), [*refusals, *fitted.refusals]
         predicted = decide(probabilities(scores.logits), HALF)
         half = class_readings(AT_HALF, scores, predicted, groups, self._bootstrap)
-        shown = [half] if judgement.thresholds is None else [half, fitted]
-        if judgement.thresholds is None:
+        shown = [half] if decisions.thresholds is None else [half, fitted]
+        if decisions.thresholds is None:
             refusals.append(Refusal(FITTED, "there is no threshold but 0.5; the headline figures are at 0.5"))
-        headline = Reading("", {**shown[-1].readings[0].values, **ranking, **calibration})
+        headline = Reading("", {**shown[-1].readings[0].figures, **ranking, **calibration})
         readings = [reading for found in shown for reading in found.readings]
         return (headline, *readings), [*refusals, *(refusal for found in shown for refusal in found.refusals)]
 
 
-def _calibration_figures(scores: Scores, judgement: Judgement) -> dict[str, Value]:
+def _calibration_figures(scores: Scores, decisions: Decisions) -> dict[str, Value]:
     """Return the calibration error before and, where there is a temperature, after scaling."""
     n = len(scores.labels)
     right = scores.logits.argmax(axis=1) == scores.labels
     figures = {"ece": Value(reliability(probabilities(scores.logits).max(axis=1), right).error, n)}
-    if judgement.temperatures is not None:
-        scaled = judgement.probabilities(scores.logits).max(axis=1)
+    if decisions.temperatures is not None:
+        scaled = decisions.probabilities(scores.logits).max(axis=1)
         figures["ece_after_temperature"] = Value(reliability(scaled, right).error, n)
     return figures
 
 
-def _outcomes(scores: Scores, judgement: Judgement, dataset: Dataset) -> dict[str, Sequence[Any]]:
+def _outcomes(scores: Scores, decisions: Decisions, dataset: Dataset) -> dict[str, Sequence[Any]]:
     """Return what became of each photo.
 
     `score` is the log-odds before scaling and `probability` the probability after it: of the positive class of two,
     of the most probable class of more.
     """
-    probability = judgement.probabilities(scores.logits)
-    predicted = judgement.predicted(scores.logits)
+    probability = decisions.probabilities(scores.logits)
+    predicted = decisions.predicted(scores.logits)
     chosen: Ints = np.ones(len(predicted), np.int64) if len(scores.names) == 2 else predicted
     return {
         "path": [str(item.path) for item in dataset.items],

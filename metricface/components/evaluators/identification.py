@@ -84,7 +84,6 @@ class Identification:
             gallery = Gallery(embeddings)
             found = [self._reading(name, embeddings, gallery) for name in (SAME_SOURCE, CROSS_SOURCE)]
         return Result(
-            "identification",
             tuple(reading for part in found for reading in part.readings),
             refusals=tuple(refusal for part in found for refusal in part.refusals),
             outcomes=_outcomes(embeddings, found),

@@ -22,7 +22,9 @@ _WRITTEN_OUT = 20  # classes up to which a confusion matrix has names and number
 _WIDTH, _HEIGHT = 5.2, 6.3  # of a picture, in inches
 
 
-def plot_classification(outcomes: Mapping[str, Sequence[Any]], classes: Sequence[str], folder: Path) -> list[Path]:
+def plot_classification(
+    outcomes: Mapping[str, Sequence[Any]], classes: Sequence[str], folder: Path, *, suffix: str = ""
+) -> list[Path]:
     """Draw confusion matrix, ROC, precision-recall and reliability as PNGs; return what was drawn.
 
     Args:
@@ -31,20 +33,22 @@ def plot_classification(outcomes: Mapping[str, Sequence[Any]], classes: Sequence
         classes: names in the order of labels; of two, the second is the positive one. ROC and precision-recall are
             drawn of two only, and where both have photos.
         folder: gets confusion.png, roc.png, precision_recall.png and reliability.png.
+        suffix: of these names, before ".png", to tell two classifiers' pictures apart.
     """
     if not set(outcomes) >= _COLUMNS:
         return []
     labels, predicted = np.array(outcomes["label"], np.str_), np.array(outcomes["predicted"], np.str_)
     score, probability = np.array(outcomes["score"], np.float64), np.array(outcomes["probability"], np.float64)
-    drawn = {"confusion.png": _confusion(labels, predicted, classes)}
+    drawn = {"confusion": _confusion(labels, predicted, classes)}
     if len(classes) == 2 and len(set(labels)) == 2:
         positive = labels == classes[1]
-        drawn["roc.png"] = _roc(positive, score, classes[1])
-        drawn["precision_recall.png"] = _precision_recall(positive, score, classes[1])
-    drawn["reliability.png"] = _reliability(labels, predicted, score, probability, classes)
-    for name, figure in drawn.items():
-        write_atomically(folder / name, partial(figure.savefig, format="png", dpi=120))
-    return [folder / name for name in drawn]
+        drawn["roc"] = _roc(positive, score, classes[1])
+        drawn["precision_recall"] = _precision_recall(positive, score, classes[1])
+    drawn["reliability"] = _reliability(labels, predicted, score, probability, classes)
+    paths = {folder / f"{name}{suffix}.png": figure for name, figure in drawn.items()}
+    for path, figure in paths.items():
+        write_atomically(path, partial(figure.savefig, format="png", dpi=120))
+    return list(paths)
 
 
 def _confusion(labels: npt.NDArray[np.str_], predicted: npt.NDArray[np.str_], classes: Sequence[str]) -> Figure:

@@ -1,25 +1,59 @@
-"""Finding the figures in the JSON of results, of one run or of several."""
+"""How a figure is written for people: its name, and its number in its unit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from metricface.contracts.results import Unit, Value
+
+_NAMES = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "ece": "ECE",
+    "ece_after_temperature": "ECE after temperature",
+}
+_SUFFIXES: dict[Unit, str] = {"share": " %", "seconds": " s"}
+_LARGE = 1000  # from here on a plain number has no decimals
 
 
-def readings(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the readings of a result: the one without a name, which is the result itself, and the named ones."""
-    named = [
-        (name, value)
-        for name, value in result.items()
-        if isinstance(value, Mapping) and not is_figure(value) and not _is_part(name)
-    ]
-    return [("", result), *named] if "n" in result or not named else named
+def figure_name(key: str) -> str:
+    """Return a figure's name in the field's spelling: "rank-1", "balanced accuracy"."""
+    return _NAMES.get(key, key.replace("_", " "))
 
 
-def is_figure(value: Any) -> bool:
-    """Whether a value of a reading or row is a figure: a float of one run, or its spread over several."""
-    return isinstance(value, float) or (isinstance(value, Mapping) and "mean" in value)
+def suffix(unit: Unit) -> str:
+    """Return what stands after a number of this unit, or in the heading of its column."""
+    return _SUFFIXES.get(unit, "")
 
 
-def _is_part(name: str) -> bool:
-    return name.startswith("by_") or name in ("counts", "confusion")
+def in_unit(value: Value) -> str:
+    """Return the number with its unit: "98.2 %", a cosine "0.310", a count "3", "1.5 s"."""
+    return number(value.value, value.unit) + suffix(value.unit)
+
+
+def with_conditions(value: Value) -> str:
+    """Return the number with what is known of it and no unit: "98.2 (96.1 to 99.4)", or over runs "98.2 ± 0.3".
+
+    Where not all runs gave the figure it says how many did: "98.2 ± 0.3 (2 of 3 runs)".
+    """
+    text = number(value.value, value.unit)
+    if value.interval is not None:
+        low, high = (number(bound, value.unit) for bound in value.interval)
+        text += f" ({low} to {high})"
+    if value.spread is not None:
+        if value.spread.sd is not None:
+            text += f" ± {number(value.spread.sd, value.unit)}"
+        if value.spread.runs < len(value.spread.values):
+            text += f" ({value.spread.runs} of {len(value.spread.values)} runs)"
+    return text
+
+
+def number(value: float, unit: Unit) -> str:
+    """Return a number of this unit, without the unit."""
+    if unit == "share":
+        return f"{100 * value:.1f}"
+    if unit == "cosine":
+        return f"{value:.3f}"
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= _LARGE else f"{value:.4g}"

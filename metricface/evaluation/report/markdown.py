@@ -1,21 +1,13 @@
-"""Documents as Markdown: report.md from report.json, seeds.md from seeds.json, and a run as a whole."""
+"""Results as Markdown: report.md, seeds.md, and a run as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metricface.evaluation.report.figures import is_figure, readings
+from metricface.contracts.results import Figures, JoinedReading, OperatingPoint, Result, Value
+from metricface.evaluation.report.figures import figure_name, suffix, with_conditions
 
-_SHOWN = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "ece": "ECE",
-    "ece_after_temperature": "ECE after temperature",
-}
-_PLAIN = "by_similarity"
 _CONDITIONS = (
     ("run", "run"),
     ("seeds", "seeds"),
@@ -31,32 +23,33 @@ _CONDITIONS = (
 )
 
 
-def report_markdown(report: Mapping[str, Any]) -> str:
+def report_markdown(results: Mapping[str, Result], about: Mapping[str, Any]) -> str:
     """Return the report as Markdown: a table per reading, what was left out and why, and how it was made.
 
     Args:
-        report: the document of report.json or seeds.json; everything but `results` may be missing.
+        results: by evaluator.
+        about: the document of report.json or seeds.json, of which `results` is not looked at; all of it may be missing.
     """
     lines: list[str] = []
-    if "seeds" in report:
-        runs = len(report["seeds"])
+    if "seeds" in about:
+        runs = len(about["seeds"])
         lines += [f"Mean ± standard deviation (n - 1) over {runs} runs." if runs > 1 else "A single run.", ""]
-    data = report.get("data", {})
-    for evaluator, result in report["results"].items():
+    data = about.get("data", {})
+    for evaluator, result in results.items():
         on = f": {_counted(data)} of {_text(data['split'])}" if data else ""
         lines += [f"# {_text(evaluator)}{on}", ""]
-        for name, reading in readings(result):
-            lines += _reading(name, reading)
-        for point in result.get("operating_points", ()):
+        for reading in result.joined():
+            lines += _reading(reading)
+        for point in result.operating_points:
             lines += [_operating_point(point), ""]
-        for refusal in result.get("refusals", ()):
-            lines.append(f"- not given: {_text(refusal['figure'])}, because {_text(refusal['reason'])}")
-        if result.get("refusals"):
+        for refusal in result.refusals:
+            lines.append(f"- not given: {_text(refusal.figure)}, because {_text(refusal.reason)}")
+        if result.refusals:
             lines.append("")
-    notices = [f"- {_text(notice)}" for notice in report.get("notices", ())]
+    notices = [f"- {_text(notice)}" for notice in about.get("notices", ())]
     # How the epoch was chosen stands beside the model already.
-    model = {key: value for key, value in report.get("model", {}).items() if key != "selection"}
-    shown = {**report, "model": model}
+    model = {key: value for key, value in about.get("model", {}).items() if key != "selection"}
+    shown = {**about, "model": model}
     conditions = [f"- {label}: {_text(_flat(shown[key]))}" for key, label in _CONDITIONS if shown.get(key)]
     if conditions or notices:
         lines += ["## How this was made", "", *conditions, *notices, ""]
@@ -78,73 +71,66 @@ def run_markdown(run: Mapping[str, Any], recipe: str, report: str) -> str:
     return "\n".join([*lines, "", report]).rstrip() + "\n"
 
 
-def _reading(name: str, reading: Mapping[str, Any]) -> list[str]:
+def _reading(reading: JoinedReading) -> list[str]:
     """Return tables: a line for all probes and one per condition or group, and who was taken for whom."""
-    lines = [f"## {_text(name)}", ""] if name else []
-    first, *others = [key for key in reading if key.startswith("by_")] or ["by_over"]
-    whole: Mapping[str, Any] = {"all": reading} if "n" in reading else {}
-    lines += _table(first, {**whole, **reading.get(first, {})})
+    lines = [f"## {_text(reading.name)}", ""] if reading.name else []
+    first, *others = reading.tables or ["over"]
+    whole: dict[str, Figures] = {"all": reading.figures} if reading.figures else {}
+    lines += _table(first, [*whole.items(), *reading.tables.get(first, {}).items()])
     for by in others:
-        lines += _table(by, reading[by])
-    if "confusion" in reading:
-        taken_for = list(reading["confusion"])
-        cells = [[name, *(str(row[other]) for other in taken_for)] for name, row in reading["confusion"].items()]
+        lines += _table(by, list(reading.tables[by].items()))
+    if reading.confusion:
+        rows = reading.confusion.items()
+        taken_for = list(dict.fromkeys([*reading.confusion, *(other for _, row in rows for other in row)]))
+        cells = [[name, *(str(row.get(other, "-")) for other in taken_for)] for name, row in rows]
         lines += [*_grid(["photos of", *(f"taken for {other}" for other in taken_for)], cells), ""]
-    counts = [f"{_text(key.replace('_', ' '))} {_count(value)}" for key, value in reading.get("counts", {}).items()]
+    counts = [f"{_text(reason.replace('_', ' '))} {_count(number)}" for reason, number in reading.counts.items()]
     return [*lines, f"Counts: {', '.join(counts)}.", ""] if counts else lines
 
 
-def _table(by: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a table of figures, one line per row; nothing for no rows."""
+def _table(by: str, rows: Sequence[tuple[str, Figures]]) -> list[str]:
+    """Return a table of figures, one line per row; nothing for no rows.
+
+    A column of one unit has it in its heading, a column of several in each cell.
+    """
     if not rows:
         return []
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row if is_figure(row[key])))
-    unit = "" if by == _PLAIN else " %"
-    header = [by.removeprefix("by_"), "n", *(f"{_SHOWN.get(key, key.replace('_', ' '))}{unit}" for key in columns)]
+    columns = list(dict.fromkeys(key for _, figures in rows for key in figures))
+    units = {key: {figures[key].unit for _, figures in rows if key in figures} for key in columns}
+    of_column = {key: suffix(*found) if len(found) == 1 else "" for key, found in units.items()}
+    header = [by, "n", *(f"{figure_name(key)}{of_column[key]}" for key in columns)]
     cells = [
-        [label, _count(row.get("n", 0)), *(_figure(row, key, by) for key in columns)] for label, row in rows.items()
+        [label, _n(figures), *(_cell(figures.get(key), alone=len(units[key]) == 1) for key in columns)]
+        for label, figures in rows
     ]
     return [*_grid(header, cells), ""]
+
+
+def _cell(figure: Value | None, *, alone: bool) -> str:
+    """Return a figure, with its unit where the column has several, or a dash where there is none."""
+    if figure is None:
+        return "-"
+    return with_conditions(figure) + ("" if alone else suffix(figure.unit))
+
+
+def _n(figures: Figures) -> str:
+    """Return what the first figure of a row is counted over."""
+    return _count(next((figure.n for figure in figures.values()), 0))
 
 
 def _grid(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
     return [_row(header), _row(["---", *["---:"] * (len(header) - 1)]), *(_row(row) for row in cells)]
 
 
-def _operating_point(point: Mapping[str, Any]) -> str:
-    reached = ", ".join(
-        f"{key} {value:.4g}" for key, value in point.items() if key not in ("threshold", "rule", "fitted_on")
-    )
-    return (
-        f"In the model file: threshold {point['threshold']:.4g} ({_text(point['rule'])})"
-        f"{', ' * bool(reached)}{reached}, fitted on {_text(point['fitted_on'])}."
-    )
+def _operating_point(point: OperatingPoint) -> str:
+    reached = "".join(f", {_text(key)} {value:.4g}" for key, value in point.values.items())
+    rule, fitted_on = _text(point.rule), _text(point.fitted_on)
+    return f"In the model file: threshold {point.threshold:.4g} ({rule}){reached}, fitted on {fitted_on}."
 
 
 def _counted(data: Mapping[str, Any]) -> str:
     """Return "3 people, 27 photos"; classes where people are unknown."""
     return ", ".join(f"{data[key]} {key}" for key in ("people", "classes", "photos") if key in data)
-
-
-def _figure(row: Mapping[str, Any], key: str, by: str) -> str:
-    """Return "98.2 (96.1 to 99.4)" in percent, a cosine as it is, "98.2 ± 0.3" over runs, or a dash without one."""
-    if key not in row:
-        return "-"
-    if isinstance(row[key], Mapping):
-        return _spread(row[key], by)
-    if by == _PLAIN:
-        return f"{row[key]:.3f}"
-    interval = row.get(f"{key}_interval")
-    bounds = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
-    return f"{100 * row[key]:.1f}{bounds}"
-
-
-def _spread(figure: Mapping[str, Any], by: str) -> str:
-    """Return mean and standard deviation, and how many runs gave the figure where not all did."""
-    scale, digits = (1, 3) if by == _PLAIN else (100, 1)
-    deviation = "" if figure["sd"] is None else f" ± {scale * figure['sd']:.{digits}f}"
-    given, runs = figure["runs"], len(figure["values"])
-    return f"{scale * figure['mean']:.{digits}f}{deviation}" + (f" ({given} of {runs} runs)" if given < runs else "")
 
 
 def _count(number: int | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import IO
+from urllib.parse import quote, unquote
 
 from metricface.contracts.results import Outcomes, Result
 from metricface.errors import DataError
@@ -19,7 +20,7 @@ _ODD_BYTES = "surrogateescape"
 
 
 def write_outcomes(folder: Path, results: Mapping[str, Result]) -> None:
-    """Write folder/<evaluator>.csv, atomically, for every result that has outcomes.
+    """Write folder/<evaluator>.csv, atomically, for every result that has outcomes, see `file_stem`.
 
     A column `path` is written relative to the photos' common folder, so that runs on two copies of the data compare.
 
@@ -31,7 +32,7 @@ def write_outcomes(folder: Path, results: Mapping[str, Result]) -> None:
         if not result.outcomes:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{name}.csv", partial(_write, result.outcomes))
+        write_atomically(folder / f"{file_stem(name)}.csv", partial(_write, result.outcomes))
 
 
 def read_outcomes(folder: Path) -> dict[str, dict[str, list[str]]]:
@@ -40,7 +41,12 @@ def read_outcomes(folder: Path) -> dict[str, dict[str, list[str]]]:
     Raises:
         DataError: a file is no table: cannot be read, or a line has more or fewer fields than the first.
     """
-    return {path.stem: _table(path) for path in sorted(folder.glob("*.csv"))}
+    return {unquote(path.stem): _table(path) for path in sorted(folder.glob("*.csv"))}
+
+
+def file_stem(evaluator: str) -> str:
+    """Return an evaluator's name as a file of any system can have it: "metricface%3Aclassification"."""
+    return quote(evaluator, safe="")
 
 
 def relative_paths(paths: Sequence[str]) -> list[str]:

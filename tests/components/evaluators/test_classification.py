@@ -17,7 +17,7 @@ from metricface.components.evaluators.classification import Classification
 from metricface.contracts import Item, Predictions
 from metricface.contracts.results import OperatingPoint, Result
 from metricface.errors import DataError, EvaluationError, RecipeError
-from metricface.evaluation.operating_points import Fitter, read_scores
+from metricface.evaluation.operating_points import OperatingPointFitter, read_scores
 from metricface.functional.metrics.calibration import class_logits, fit_temperature, probabilities
 from metricface.functional.metrics.decisions import deal_folds, fit_threshold
 
@@ -32,7 +32,7 @@ class Scored:
     ) -> None:
         self.dataset: Any = self._dataset(labels, names, people, group)
         self.calibration: Any = None
-        self.operating_points: dict[str, list[OperatingPoint]] = {}
+        self.operating_points: list[OperatingPoint] = []
         self.known = {id(self.dataset): Predictions(logits.astype(np.float32), labels, names)}
 
     def _dataset(self, labels: np.ndarray, names: tuple[str, ...], people: bool, group: str) -> SimpleNamespace:
@@ -63,7 +63,7 @@ def binary(seed: int = 0, count: int = 240, shift: float = 0.8) -> tuple[np.ndar
 
 
 def figures(result: Result, name: str) -> dict[str, float]:
-    document = result.to_json()
+    document = result.short()
     return document[name] if name else document
 
 
@@ -134,13 +134,13 @@ def test_cross_fitted_figures_are_those_of_the_naive_loop(rule: str, people: boo
 def test_a_photo_never_moves_the_threshold_or_temperature_that_judges_it() -> None:
     logits, labels = binary(count=60)
     scores = read_scores(subject := Scored(logits, labels, SEXES), subject.dataset)
-    fitter = Fitter("balanced-accuracy", 1.0, folds=5, seed=0)
-    before = fitter.judge(scores, None, ())
+    fitter = OperatingPointFitter("balanced-accuracy", 1.0, folds=5, seed=0)
+    before = fitter.decisions(scores, None, ())
     moved = 0
     for unit in set(scores.units):
         own = scores.units == unit
         changed = np.where(own[:, None], -7 * scores.logits, scores.logits)
-        after = fitter.judge(replace(scores, logits=changed), None, ())
+        after = fitter.decisions(replace(scores, logits=changed), None, ())
         assert (after.thresholds[own] == before.thresholds[own]).all()
         assert (after.temperatures[own] == before.temperatures[own]).all()
         moved += (after.temperatures[~own] != before.temperatures[~own]).any()
@@ -150,7 +150,7 @@ def test_a_photo_never_moves_the_threshold_or_temperature_that_judges_it() -> No
 def test_ranking_and_calibration_figures() -> None:
     logits, labels = binary()
     subject = Scored(logits, labels, SEXES)
-    result = Classification(bootstrap_samples=200)(subject).to_json()
+    result = Classification(bootstrap_samples=200)(subject).short()
     assert result["auroc"] == pytest.approx(sk.roc_auc_score(labels, logits[:, 0]))
     assert result["average_precision"] == pytest.approx(sk.average_precision_score(labels, logits[:, 0]))
     for name in ("auroc", "average_precision"):
@@ -169,7 +169,7 @@ def test_two_logits_give_the_figures_of_their_difference() -> None:
     logits, labels = binary()
     two = np.concatenate([1 - logits / 2, 1 + logits / 2], axis=1)
     ours, theirs = (
-        Classification(bootstrap_samples=20)(Scored(given, labels, SEXES)).to_json() for given in (logits, two)
+        Classification(bootstrap_samples=20)(Scored(given, labels, SEXES)).short() for given in (logits, two)
     )
     for name in ("accuracy", "balanced_accuracy", "f1", "auroc", "ece", "ece_after_temperature"):
         assert ours[name] == pytest.approx(theirs[name], abs=1e-4)
@@ -196,7 +196,7 @@ def test_a_stored_operating_point_is_used_as_it_is() -> None:
     logits, labels = binary()
     subject = Scored(logits, labels, SEXES)
     point = OperatingPoint(0.3, "max balanced accuracy", "all 80 photos", {"temperature": 2.0})
-    subject.operating_points = {"classification": [point], "other": []}
+    subject.operating_points = [point]
     result = Classification(bootstrap_samples=5)(subject)
     assert result.operating_points == (point,)
     predicted = (1 / (1 + np.exp(-logits[:, 0] / 2)) >= 0.3).astype(int)
@@ -210,7 +210,7 @@ def test_a_stated_recall() -> None:
     assert point.rule == "recall of 'female' >= 0.9"
     accepted = 1 / (1 + np.exp(-logits[:, 0] / point.values["temperature"])) >= point.threshold
     assert sk.recall_score(labels, accepted) >= 0.9
-    assert result.to_json()["fitted-threshold"]["by_class"]["female"]["recall"] > 0.8
+    assert result.short()["fitted-threshold"]["by_class"]["female"]["recall"] > 0.8
 
 
 def test_more_classes_than_two_have_one_reading() -> None:
@@ -219,7 +219,7 @@ def test_more_classes_than_two_have_one_reading() -> None:
     labels = np.append(np.arange(3), rng.integers(3, size=117))
     logits = (4 * (np.eye(3)[labels] + rng.normal(size=(120, 3), scale=0.7))).astype(np.float32)
     result = Classification(bootstrap_samples=20)(Scored(logits, labels, names, people=False, group="g"))
-    document = result.to_json()
+    document = result.short()
     check_decisions(document, labels, logits.argmax(axis=1), names)
     softmax = probabilities(logits.astype(float))
     assert document["auroc"] == pytest.approx(sk.roc_auc_score(labels, softmax, multi_class="ovr"))
@@ -235,7 +235,7 @@ def test_more_classes_than_two_have_one_reading() -> None:
 def test_groups_have_rows_and_photos_without_one_are_counted() -> None:
     logits, labels = binary()
     subject = Scored(logits, labels, SEXES, group="side ")
-    reading = Classification(bootstrap_samples=20)(subject).to_json()["threshold-0.5"]
+    reading = Classification(bootstrap_samples=20)(subject).short()["threshold-0.5"]
     assert reading["counts"] == {"photos_without_group": 48}
     assert set(reading["by_group"]) == {"side 0", "side 1"}
     inside = np.array([item.attributes.get("group") == "side 1" for item in subject.dataset.items])
@@ -248,18 +248,18 @@ def test_groups_have_rows_and_photos_without_one_are_counted() -> None:
 def test_the_order_of_photos_changes_nothing() -> None:
     logits, labels = binary(count=90)
     subject = Scored(logits, labels, SEXES)
-    first = Classification(bootstrap_samples=20)(subject).to_json()
+    first = Classification(bootstrap_samples=20)(subject).short()
     order = np.random.default_rng(0).permutation(90)
     subject.dataset.items = [subject.dataset.items[i] for i in order]
     subject.known[id(subject.dataset)] = Predictions(logits[order], labels[order], SEXES)
-    second = Classification(bootstrap_samples=20)(subject).to_json()
+    second = Classification(bootstrap_samples=20)(subject).short()
     for name in ("accuracy", "balanced_accuracy_interval", "f1", "auroc_interval", "ece", "ece_after_temperature"):
         assert first[name] == pytest.approx(second[name], abs=1e-12)
     assert first["fitted-threshold"]["confusion"] == second["fitted-threshold"]["confusion"]
 
 
 def reasons(result: Result) -> dict[str, str]:
-    assert all(math.isfinite(value.value) for reading in result.readings for value in reading.values.values())
+    assert all(math.isfinite(value.value) for reading in result.readings for value in reading.figures.values())
     return {refusal.figure: refusal.reason for refusal in result.refusals}
 
 
@@ -271,7 +271,7 @@ def test_one_class_alone_has_an_accuracy_and_reasons() -> None:
         "fitted-threshold": "there is no threshold but 0.5; the headline figures are at 0.5",
         "threshold-0.5.balanced_accuracy, f1, precision, recall": "there is no photo of 'female'",
     }
-    document = result.to_json()
+    document = result.short()
     assert document["accuracy"] == document["threshold-0.5"]["accuracy"] == pytest.approx(2 / 3)
     assert set(document["threshold-0.5"]["by_class"]) == {"male"}
     assert document["threshold-0.5"]["confusion"] == {
@@ -318,14 +318,14 @@ def test_perfect_logits_have_a_threshold_and_no_temperature() -> None:
     assert result.metric("accuracy") == 1
     assert result.operating_points[0].threshold == pytest.approx(0.5)
     assert result.operating_points[0].values == {}
-    assert "ece_after_temperature" not in result.to_json()
+    assert "ece_after_temperature" not in result.short()
 
 
 def test_a_class_that_is_never_predicted_has_no_precision() -> None:
     labels = np.arange(40) % 2
     result = Classification(bootstrap_samples=5)(Scored(np.full((40, 1), -3.0), labels, SEXES, people=False))
     assert reasons(result)["threshold-0.5.precision"] == "no photo is taken for 'female'"
-    half = result.to_json()["threshold-0.5"]
+    half = result.short()["threshold-0.5"]
     assert half["by_class"]["female"] == {
         "recall": 0, "n": 20, "recall_interval": [0, 0], "f1": 0, "f1_interval": [0, 0]
     }  # fmt: skip
@@ -338,7 +338,7 @@ def test_an_empty_class_of_three_leaves_out_what_needs_it() -> None:
     logits = np.eye(3, dtype=np.float32)[labels] + np.random.default_rng(0).normal(size=(30, 3))
     result = Classification(bootstrap_samples=5)(Scored(logits, labels, ("a", "b", "c"), people=False))
     assert reasons(result)["balanced_accuracy, f1, precision, recall"] == "there is no photo of 'c'"
-    assert set(result.to_json()["by_class"]) == {"a", "b"}
+    assert set(result.short()["by_class"]) == {"a", "b"}
 
 
 @pytest.mark.parametrize(

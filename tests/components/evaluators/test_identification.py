@@ -87,12 +87,12 @@ def check_against_naive(data: EmbeddingSet, result: Result) -> None:
     people = len(set(data.labels[data.conditions == 0].tolist()))
     for reading in result.readings:
         expected = naive(data, reading.name)
-        rows = {row.name: row.values for row in reading.rows}
+        rows = {row.name: row.figures for row in reading.rows}
         assert set(rows) == {condition for condition, *_ in expected}
         groups = {condition: [e for e in expected if e[0] == condition] for condition in rows}
         groups["all"] = [e for e in expected if e[0] != "clean"]
         for name, probes in groups.items():
-            values = reading.values if name == "all" else rows[name]
+            values = reading.figures if name == "all" else rows[name]
             if not probes:
                 assert values == {}
                 continue
@@ -112,7 +112,7 @@ def test_a_hand_made_tree_against_the_naive_loop() -> None:
     result = Identification(bootstrap_samples=20).of(data)
     check_against_naive(data, result)
     same, cross = result.readings
-    assert (same.values["rank1"].n, cross.values["rank1"].n) == (5, 6)
+    assert (same.figures["rank1"].n, cross.figures["rank1"].n) == (5, 6)
     assert same.counts == {
         "gallery_people": 5,
         "probes_of_people_without_clean_photo": 1,
@@ -127,8 +127,8 @@ def test_a_hand_made_tree_against_the_naive_loop() -> None:
         "people_without_other_photo": 1,
     }
     assert same.rows[0].name == cross.rows[0].name == "clean"
-    assert same.rows[0].values == cross.rows[0].values
-    assert result.metric("cross-source.rank1") == cross.values["rank1"].value
+    assert same.rows[0].figures == cross.rows[0].figures
+    assert result.metric("cross-source.rank1") == cross.figures["rank1"].value
 
 
 @settings(max_examples=60, deadline=None)
@@ -193,7 +193,7 @@ def test_figures_that_cannot_be_given_are_refused_with_a_reason() -> None:
         "same-source.rank5": "the gallery has 2 people: rank 5 needs 5 or more",
         "cross-source.rank5": "the gallery has 2 people: rank 5 needs 5 or more",
     }
-    assert "rank1" not in result.to_json()["cross-source"]
+    assert "rank1" not in result.short()["cross-source"]
     with pytest.raises(EvaluationError, match=r"no figure 'cross-source\.rank1' .* nobody with a distorted"):
         result.metric("cross-source.rank1")
 
@@ -212,7 +212,7 @@ def test_a_reading_without_probes_says_why(photos: list[tuple[str, str, str]], r
     result = Identification().of(data)
     refused = {refusal.figure: refusal.reason for refusal in result.refusals}
     assert refused["same-source.rank1"].startswith(reason)
-    assert result.readings[0].values == {}
+    assert result.readings[0].figures == {}
     check_against_naive(data, result)
 
 
@@ -231,9 +231,9 @@ def test_the_subject_is_embedded_once_on_its_own_photos() -> None:
     assert asked == ["val"]
 
 
-def test_json_has_the_shape_that_eval_promises() -> None:
+def test_short_json_has_the_shape_that_eval_promises() -> None:
     data = embeddings(HAND_MADE, np.random.default_rng(4).normal(size=(len(HAND_MADE), 3)))
-    document = Identification(bootstrap_samples=20).of(data).to_json()
+    document = Identification(bootstrap_samples=20).of(data).short()
     foggy = document["same-source"]["by_condition"]["foggy"]
     assert set(document) == {"same-source", "cross-source"}
     assert set(foggy) == {"rank1", "rank1_interval", "n", "rank5", "precision", "recall", "f1"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from metricface.evaluation.report.outcomes import read_outcomes, relative_paths,
 
 
 def result(outcomes: dict[str, list]) -> Result:
-    return Result("identification", (), outcomes=outcomes)
+    return Result(outcomes=outcomes)
 
 
 def test_what_is_written_is_read_again_with_paths_that_no_longer_say_where_the_data_lay(tmp_path: Path) -> None:
@@ -64,6 +65,15 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, reason: str) 
     assert reason in str(error.value)
 
 
+def test_a_name_that_no_file_can_have_is_written_and_read_again(tmp_path: Path) -> None:
+    names = ["metricface:classification", "classification-2", "a/b\\c", "100 %", "Ähnlichkeit"]
+    write_outcomes(tmp_path, {name: result({"path": [f"{number}.png"]}) for number, name in enumerate(names)})
+    files = [path.name for path in (tmp_path / "outcomes").iterdir()]
+    assert {"metricface%3Aclassification.csv", "classification-2.csv"} <= set(files)
+    assert all(re.fullmatch(r"[A-Za-z0-9._%-]+", name) for name in files)
+    assert read_outcomes(tmp_path).keys() == set(names)
+
+
 def test_columns_of_different_lengths_are_refused() -> None:
-    with pytest.raises(EvaluationError, match=r"its columns of outcomes are not of one length \(path 2, rank 1\)\."):
+    with pytest.raises(EvaluationError, match=r"the columns of outcomes are not of one length \(path 2, rank 1\)\."):
         result({"path": ["a", "b"], "rank": [1]})
