@@ -24,7 +24,7 @@ from metricface.files import write_atomically, write_json
 from metricface.model.description import FORMAT, Description, Reference
 from metricface.model.face_model import FaceModel
 from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
-from metricface.recipe.schema import ComponentSpec, EmbeddingSection
+from metricface.recipe.schema import ComponentSpec
 from metricface.recipe.signature import arguments_model, validated
 
 _HEAD = "head.safetensors"
@@ -73,7 +73,7 @@ def save_model(folder: Path, experiment: Experiment, trained: dict[str, Any], re
             "format": FORMAT,
             "metricface": __version__,
             "backbone": _backbone_reference(recipe.backbone, experiment.state.model.backbone),
-            "embedding": recipe.embedding and recipe.embedding.model_dump(exclude={"weights"}),
+            "embedding": recipe.embedding and recipe.embedding.to_json(),
             "transform": {
                 "crop": recipe.data.crop,
                 "image_size": recipe.data.image_size,
@@ -106,11 +106,11 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     """
     found = read_model(path)
     description = found.description
-    transform, layer = description.transform, description.layer
+    transform = description.transform
     model = make.face_model(
         registries,
         _untrained(registries, description.backbone),
-        None if layer is None else EmbeddingSection.model_construct(**layer.model_dump()),
+        description.layer,
         transform.image_size,
     )
     _fill(model, found.weights, found.path, description.backbone.name)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from metricface.errors import ModelError
+from metricface.model.embedding_layer import Dim, EmbeddingLayer, Zoom
 
 # Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, in 3 whitening too,
 # which a reader of lower ones may not know.
@@ -54,16 +55,6 @@ class Transform(_Part):
     crop: Share = 1.0
 
 
-class Layer(_Part):
-    """The embedding layer, and how its embeddings are taken."""
-
-    dim: Positive
-    projection: bool = False
-    whitening: Annotated[float, Field(ge=0, le=0.99)] = 0.0
-    mirror: bool = False
-    zoom: Share = 1.0
-
-
 class Point(BaseModel):
     """An operating point; every further key is a figure that it reaches."""
 
@@ -88,10 +79,10 @@ class Description(_Part):
     labels: tuple[str, ...]
     evaluate: tuple[Reference, ...]
     data: DataReference
-    embedding: Layer | None = None
-    embedding_dim: Positive | None = None
+    embedding: EmbeddingLayer | None = None
+    embedding_dim: Dim | None = None
     mirror: bool = False
-    zoom: Share = 1.0
+    zoom: Zoom = 1.0
     head: HeadReference | None = None
     operating_points: dict[str, tuple[Point, ...]] = Field(default_factory=dict)
     calibration: str | None = None
@@ -103,11 +94,11 @@ class Description(_Part):
         return self
 
     @property
-    def layer(self) -> Layer | None:
+    def layer(self) -> EmbeddingLayer | None:
         """The embedding layer, None where the backbone's features are the embeddings."""
         if self.embedding_dim is None:
             return self.embedding
-        return Layer(dim=self.embedding_dim, mirror=self.mirror, zoom=self.zoom)
+        return EmbeddingLayer(dim=self.embedding_dim, mirror=self.mirror, zoom=self.zoom)
 
 
 def read_description(folder: Path) -> Description:
