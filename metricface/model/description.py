@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from metricface.errors import ModelError
 from metricface.model.embedding_layer import Dim, EmbeddingLayer, Zoom
+from metricface.model.preprocessing import Colour, Preprocessing
 
 # Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, in 3 whitening too,
 # which a reader of lower ones may not know.
@@ -47,12 +49,29 @@ class DataReference(Reference):
 
 
 class Transform(_Part):
-    """How a photo becomes the backbone's input; `crop` came with a later MetricFace."""
+    """A Preprocessing as model.json has it; `crop` came with a later MetricFace.
 
+    `resize` and `colour` are words that a program of another hand can follow, each the only one so far.
+    """
+
+    crop: Share = 1.0
     image_size: Positive
+    resize: Literal["square, aspect not kept"] = "square, aspect not kept"
+    colour: Colour = "RGB"
     mean: tuple[float, float, float]
     std: tuple[AboveZero, AboveZero, AboveZero]
-    crop: Share = 1.0
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing) -> Self:
+        """Return what model.json says of a Preprocessing."""
+        given = asdict(preprocessing)
+        assert given.pop("interpolation") == "area", "the rule that `resize` stands for"
+        return cls(**given)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The Preprocessing that `of` was given."""
+        return Preprocessing(**self.model_dump(exclude={"resize"}), interpolation="area")
 
 
 class Point(BaseModel):

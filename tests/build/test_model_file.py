@@ -68,6 +68,8 @@ DAMAGES = [
     ("transform.std.1", 0, "transform.std.1 should be greater than 0"),
     ("transform.mean", [0.5], "transform.mean.1 is missing"),
     ("transform.crop", 2, "transform.crop should be less than or equal to 1"),
+    ("transform.colour", "BGR", "transform.colour should be 'RGB'"),
+    ("transform.resize", "letterbox", "transform.resize should be 'square, aspect not kept'"),
     ("transform.image_size", 0, "transform.image_size should be greater than 0"),
     ("evaluate.0.name", GONE, "evaluate.0.name is missing"),
     ("head.class_counts", "many", "head.class_counts should be a valid array"),
@@ -115,10 +117,18 @@ def test_format_3_is_written_and_1_is_read(model: Path) -> None:
     assert json.loads((model / "model.json").read_text())["format"] == 3
     change(model, "format", 1)
     change(model, "embedding_dim", None)
-    for key in ("transform.crop", "embedding", "head", "operating_points", "calibration"):
+    for key in (
+        "transform.crop",
+        "transform.resize",
+        "transform.colour",
+        "embedding",
+        "head",
+        "operating_points",
+        "calibration",
+    ):
         change(model, key, GONE)
     loaded = load_model(model, KNOWN)
-    assert (loaded.crop, loaded.model.layer) == (1, None)
+    assert (loaded.preprocessing.crop, loaded.model.layer) == (1, None)
     assert (loaded.head, loaded.operating_points, loaded.description.calibration) == (None, {}, None)
 
 

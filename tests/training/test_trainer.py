@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from support.fakes import SPEC, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
+from support.fakes import PREPROCESSING, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
 from torch import Tensor, nn
 
 from metricface.contracts import HeadOutput, LossInput, View
@@ -62,8 +62,8 @@ def make_state() -> TrainingState:
 
 
 def make_loader(workers: int = 0) -> TrainLoader:
-    photos = Photos(MemoryDataset(), 8, 1 << 30)
-    return TrainLoader(photos, InOrder(24, 5), [brighten], SPEC, batch_size=5, seed=7, workers=workers)
+    photos = Photos(MemoryDataset(), PREPROCESSING, 1 << 30)
+    return TrainLoader(photos, InOrder(24, 5), [brighten], PREPROCESSING, batch_size=5, seed=7, workers=workers)
 
 
 def norm_result(state: TrainingState) -> Mapping[str, Result]:
