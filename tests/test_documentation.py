@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import re
 import shlex
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from support.throw_away import ThrowAway
 
 from metricface import errors
 from metricface.cli.app import app
+from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.schema import DataSection, TrainSection
 
 DOCS = support.ROOT / "docs"
@@ -88,7 +90,8 @@ def test_every_command_has_its_verb_and_options(page: Path) -> None:
 
 def test_the_page_of_recipes_names_every_key_of_the_engine() -> None:
     page = (DOCS / "recipes.md").read_text(encoding="utf-8")
-    missing = {key for key in (*DataSection.model_fields, *TrainSection.model_fields) if f"`{key}`" not in page}
+    layer = signature(EmbeddingSection).parameters
+    missing = {key for key in (*DataSection.model_fields, *TrainSection.model_fields, *layer) if f"`{key}`" not in page}
     assert not missing, f"docs/recipes.md does not name {', '.join(sorted(missing))}"
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.fakes import MemoryDataset
+from support.fakes import PREPROCESSING, MemoryDataset
 
 from metricface import machine
+from metricface.data import in_order
 from metricface.data import photos as loading
 from metricface.data.making import tree
 from metricface.data.photos import Photos
-from metricface.deploy import classify as predict
 from metricface.errors import RecipeError
 from metricface.machine import World, choose_device, usable_cores, worker_count
 
@@ -78,13 +78,12 @@ def test_photos_are_read_and_written_with_the_usable_cores_alone(
             threads.append(count)
             super().__init__(count)
 
-    for module in (loading, tree, predict):
+    for module in (loading, tree, in_order):
         monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
     eight_cores.write_text("200000 100000\n")
-    Photos(MemoryDataset(), 8, 1 << 20)
+    Photos(MemoryDataset(), PREPROCESSING, 1 << 20)
     tree.write_tree(tmp_path / "tree", [], {}, seed=0)
-    classifier = predict.Classifier.__new__(predict.Classifier)
-    assert list(classifier.label([])) == []
+    assert len(list(in_order.batches_in_order(MemoryDataset(), PREPROCESSING, batch_size=24))) == 1
     assert threads == [2, 2, 2]
 
 

@@ -10,8 +10,9 @@ import torch
 from metricface.components.registry import Registries
 from metricface.contracts import KINDS, Backbone, Dataset
 from metricface.errors import MetricFaceError, PluginError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
-from metricface.recipe.schema import ComponentSpec, EmbeddingSection, Recipe
+from metricface.recipe.schema import ComponentSpec, Recipe
 
 
 def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> Any:
@@ -54,20 +55,10 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
 
 
 def face_model(
-    registries: Registries, backbone: ComponentSpec, embedding: EmbeddingSection | None, image_size: int
+    registries: Registries, backbone: ComponentSpec, layer: EmbeddingLayer | None, image_size: int
 ) -> FaceModel:
     """Return the model of a recipe or of a model file, for photos of `image_size` pixels a side."""
-    network = cast(Backbone, component(registries, backbone, image_size=image_size))
-    if embedding is None:
-        return FaceModel(network)
-    return FaceModel(
-        network,
-        embedding.dim,
-        projection=embedding.projection,
-        whitening=embedding.whitening,
-        mirror=embedding.mirror,
-        zoom=embedding.zoom,
-    )
+    return FaceModel(cast(Backbone, component(registries, backbone, image_size=image_size)), layer)
 
 
 def on(device: torch.device, part: Any) -> Any:

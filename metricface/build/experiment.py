@@ -12,13 +12,14 @@ from metricface.build import components as make
 from metricface.build.preflight import check_classes_left, check_people_apart, effective_priors
 from metricface.build.training import train_loader, training_state
 from metricface.components.registry import Registries
-from metricface.contracts import Console, Dataset, Evaluator, InputSpec, Progress, notices_of, wants_logits
-from metricface.data.loader import Collate, Sample, TrainLoader
+from metricface.contracts import Console, Dataset, Evaluator, Progress, notices_of, wants_logits
+from metricface.data.loader import TrainLoader
 from metricface.data.photos import Photos
 from metricface.evaluation.subject import ModelSubject
 from metricface.machine import choose_device, worker_count
 from metricface.model.face_model import FaceModel, laid_out
 from metricface.model.folder import fill_embedding
+from metricface.model.preprocessing import Preprocessing
 from metricface.recipe.schema import Recipe
 from metricface.training.precision import Precision, decide_precision
 from metricface.training.state import TrainingState
@@ -34,7 +35,7 @@ class Experiment:
         loader: training batches.
         train, val, calibration: the splits; `calibration` is None when the recipe names none.
         evaluators: by `Recipe.named_evaluators`, in the recipe's order.
-        input_spec: mean and std of the backbone.
+        preprocessing: how a photo becomes what the model is given.
         notices: what the user should know of components and data.
     """
 
@@ -45,7 +46,7 @@ class Experiment:
     val: Photos
     calibration: Photos | None
     evaluators: Mapping[str, Evaluator]
-    input_spec: InputSpec
+    preprocessing: Preprocessing
     notices: tuple[str, ...]
 
     def describe(self) -> dict[str, Any]:
@@ -66,7 +67,7 @@ class Experiment:
         return ModelSubject(
             self.state.evaluated_model,
             photos,
-            self.input_spec,
+            self.preprocessing,
             head=self.state.evaluated_head,
             calibration=calibration,
             device=self.state.device,
@@ -98,13 +99,17 @@ def build_experiment(
     """
     torch.manual_seed(recipe.run.seed)
     device = choose_device(recipe.train.device)
-    evaluators, splits = _splits(recipe, registries, console)
+    found = _find_splits(recipe, registries)
+    evaluators = _evaluators(recipe, registries, found)
+    model, told = _model(recipe, registries, device)
+    preprocessing = _preprocessing(recipe, model)
+    splits = _read_splits(recipe, found, preprocessing, console)
     train = splits["train"]
-    model, told = _model(recipe, registries)
-    model = laid_out(model, device)
-    loader, sampler = train_loader(recipe, registries, train, model.input_spec, device)
+    if any(map(wants_logits, evaluators.values())):
+        check_classes_left(train)
+    loader, sampler = train_loader(recipe, registries, train, preprocessing, device)
     state = training_state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
-    state.set_precision(precision or _decide_precision(recipe, model, train, device))
+    state.set_precision(precision or _decide_precision(recipe, model, train, preprocessing, device))
     told += [notice for part in (sampler, *splits.values()) for notice in notices_of(part)]
     told = [*recipe.notices, *effective_priors(recipe, registries, train), *told]
     return Experiment(
@@ -115,25 +120,12 @@ def build_experiment(
         val=splits["val"],
         calibration=splits.get("calibration"),
         evaluators=evaluators,
-        input_spec=model.input_spec,
+        preprocessing=preprocessing,
         notices=(*dict.fromkeys(told), f"precision: {state.precision.reason}"),
     )
 
 
-def _splits(recipe: Recipe, registries: Registries, console: Console) -> tuple[dict[str, Evaluator], dict[str, Photos]]:
-    """Return the evaluators, and the photos of every split by its role, checked against each other."""
-    found = _find_splits(recipe, registries)
-    names = found["train"].label_names
-    evaluators = {
-        name: make.component(registries, spec, class_names=names) for name, spec in recipe.named_evaluators().items()
-    }
-    splits = _open_splits(recipe, found, evaluators, console)
-    if any(map(wants_logits, evaluators.values())):
-        check_classes_left(splits["train"])
-    return evaluators, splits
-
-
-def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]]:
+def _model(recipe: Recipe, registries: Registries, device: torch.device) -> tuple[FaceModel, list[str]]:
     """Return the model to train, its first stages frozen where the recipe says so, and what to tell of its weights."""
     embedding, frozen = recipe.embedding, recipe.train.frozen_stages
     model = make.face_model(registries, recipe.backbone, embedding, recipe.data.image_size)
@@ -148,7 +140,13 @@ def _model(recipe: Recipe, registries: Registries) -> tuple[FaceModel, list[str]
             f"{sum(size for size, trained in sizes if trained):,} of its {sum(size for size, _ in sizes):,} "
             "parameters are trained"
         )
-    return model, told
+    return laid_out(model, device), told
+
+
+def _preprocessing(recipe: Recipe, model: FaceModel) -> Preprocessing:
+    """Return how photos become what the model is given: the recipe's crop and size, the backbone's mean and std."""
+    spec = model.input_spec
+    return Preprocessing(image_size=recipe.data.image_size, mean=spec.mean, std=spec.std, crop=recipe.data.crop)
 
 
 def _split_names(recipe: Recipe) -> dict[str, str]:
@@ -165,26 +163,35 @@ def _find_splits(recipe: Recipe, registries: Registries) -> dict[str, Dataset]:
     return found
 
 
-def _open_splits(
-    recipe: Recipe, found: Mapping[str, Dataset], evaluators: Mapping[str, Evaluator], console: Console
-) -> dict[str, Photos]:
-    """Check the splits against the evaluators, then read the photos."""
-    names = _split_names(recipe)
+def _evaluators(recipe: Recipe, registries: Registries, found: Mapping[str, Dataset]) -> dict[str, Evaluator]:
+    """Return the evaluators by name, after each has checked what it will be asked to evaluate."""
+    names = found["train"].label_names
+    evaluators = {
+        name: make.component(registries, spec, class_names=names) for name, spec in recipe.named_evaluators().items()
+    }
     for role in found.keys() - {"train"}:
         for evaluator in evaluators.values():
             evaluator.check(found[role])
+    return evaluators
+
+
+def _read_splits(
+    recipe: Recipe, found: Mapping[str, Dataset], preprocessing: Preprocessing, console: Console
+) -> dict[str, Photos]:
+    """Read the photos of every split."""
+    names = _split_names(recipe)
     budget = int(recipe.data.cache_gib * 2**30)
     photos: dict[str, Photos] = {}
     for role, split in found.items():
-        told = console.progress(f"reading {names[role]}")
-        photos[role] = Photos(split, recipe.data.image_size, budget, told, crop=recipe.data.crop)
+        photos[role] = Photos(split, preprocessing, budget, console.progress(f"reading {names[role]}"))
         budget -= photos[role].nbytes
     return photos
 
 
-def _decide_precision(recipe: Recipe, model: FaceModel, train: Photos, device: torch.device) -> Precision:
+def _decide_precision(
+    recipe: Recipe, model: FaceModel, train: Photos, preprocessing: Preprocessing, device: torch.device
+) -> Precision:
     """Try the recipe's precision on up to 16 real photos, as the model sees them."""
     count = max(2, min(16, recipe.train.batch_size, len(train)))
-    samples = [Sample(train.read(number % len(train)), 0, 0, 0) for number in range(count)]
-    images = Collate(model.input_spec)(samples).images
+    images = preprocessing.tensor([train.read(number % len(train)) for number in range(count)])
     return decide_precision(recipe.train.precision, model, device, images)

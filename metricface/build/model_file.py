@@ -17,16 +17,17 @@ from metricface import __version__
 from metricface.build import components as make
 from metricface.build.experiment import Experiment
 from metricface.components.registry import Registries
-from metricface.contracts import KINDS, HasStoredArguments, Head, InputSpec, wants_logits
+from metricface.contracts import KINDS, HasStoredArguments, Head, wants_logits
 from metricface.contracts.results import OperatingPoint, Result
 from metricface.errors import ModelError
 from metricface.files import write_atomically, write_json
 from metricface.machine import ALONE
-from metricface.model.description import FORMAT, Description, Reference
+from metricface.model.description import FORMAT, Description, Reference, Transform
 from metricface.model.face_model import FaceModel
 from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
+from metricface.model.preprocessing import Preprocessing
 from metricface.recipe.naming import by_element_name
-from metricface.recipe.schema import ComponentSpec, EmbeddingSection
+from metricface.recipe.schema import ComponentSpec
 from metricface.recipe.signature import arguments_model, validated
 
 _HEAD = "head.safetensors"
@@ -38,9 +39,7 @@ class LoadedModel:
 
     Args:
         model: in evaluation mode, on the CPU.
-        input_spec: mean and std of the photos it wants.
-        image_size: their side length in pixels.
-        crop: central share of each side that is kept before resizing.
+        preprocessing: how a photo becomes what it is given.
         description: model.json, checked.
         folder: where it was read.
         head: embeddings to logits, in evaluation mode; None where no evaluator of the recipe needed it.
@@ -48,9 +47,7 @@ class LoadedModel:
     """
 
     model: FaceModel
-    input_spec: InputSpec
-    image_size: int
-    crop: float
+    preprocessing: Preprocessing
     description: Description
     folder: Path
     head: Head | None = None
@@ -66,7 +63,7 @@ def save_model(folder: Path, experiment: Experiment, trained: dict[str, Any], re
         trained: what the report says of the weights (epoch, EMA, selection), kept for the reader.
         results: of the evaluators; their operating points are kept.
     """
-    recipe, spec = experiment.recipe, experiment.input_spec
+    recipe = experiment.recipe
     folder.mkdir(parents=True, exist_ok=True)
     digest = _save_weights(folder / WEIGHTS, experiment.state.evaluated_model)
     write_json(
@@ -75,15 +72,8 @@ def save_model(folder: Path, experiment: Experiment, trained: dict[str, Any], re
             "format": FORMAT,
             "metricface": __version__,
             "backbone": _backbone_reference(recipe.backbone, experiment.state.model.backbone),
-            "embedding": recipe.embedding and recipe.embedding.model_dump(exclude={"weights"}),
-            "transform": {
-                "crop": recipe.data.crop,
-                "image_size": recipe.data.image_size,
-                "resize": "square, aspect not kept",
-                "colour": "RGB",
-                "mean": list(spec.mean),
-                "std": list(spec.std),
-            },
+            "embedding": recipe.embedding and recipe.embedding.to_json(),
+            "transform": Transform.of(experiment.preprocessing).model_dump(mode="json"),
             "labels": list(experiment.train.label_names),
             "evaluate": [_reference(part) for part in recipe.evaluators],
             "head": _save_head(folder, experiment),
@@ -108,19 +98,17 @@ def load_model(path: Path, registries: Registries) -> LoadedModel:
     """
     found = read_model(path)
     description = found.description
-    transform, layer = description.transform, description.layer
+    preprocessing = description.transform.preprocessing
     model = make.face_model(
         registries,
         _untrained(registries, description.backbone),
-        None if layer is None else EmbeddingSection.model_construct(**layer.model_dump()),
-        transform.image_size,
+        description.layer,
+        preprocessing.image_size,
     )
     _fill(model, found.weights, found.path, description.backbone.name)
     return LoadedModel(
         model=model.eval(),
-        input_spec=InputSpec(transform.mean, transform.std, transform.image_size),
-        image_size=transform.image_size,
-        crop=transform.crop,
+        preprocessing=preprocessing,
         description=description,
         folder=found.path,
         head=_load_head(found, registries, model.embedding_dim),

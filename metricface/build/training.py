@@ -7,12 +7,13 @@ import torch
 
 from metricface.build import components as make
 from metricface.components.registry import Registries
-from metricface.contracts import InputSpec, Sampler
+from metricface.contracts import Sampler
 from metricface.data.loader import TrainLoader, condition_names
 from metricface.data.photos import Photos
 from metricface.errors import RecipeError
 from metricface.machine import current_world, worker_count
 from metricface.model.face_model import FaceModel
+from metricface.model.preprocessing import Preprocessing
 from metricface.recipe.naming import element_names
 from metricface.recipe.schema import Recipe
 from metricface.training.parameters import backbone_groups, parameter_groups
@@ -20,7 +21,7 @@ from metricface.training.state import LossTerm, TrainingState
 
 
 def train_loader(
-    recipe: Recipe, registries: Registries, train: Photos, input_spec: InputSpec, device: torch.device
+    recipe: Recipe, registries: Registries, train: Photos, preprocessing: Preprocessing, device: torch.device
 ) -> tuple[TrainLoader, Sampler]:
     """Return the loader of training batches and its sampler."""
     world = current_world()
@@ -36,15 +37,13 @@ def train_loader(
         seed=recipe.run.seed,
         **world.offered(),
     )
-    transforms = [
-        make.component(registries, spec, image_size=recipe.data.image_size, mean=input_spec.mean, std=input_spec.std)
-        for spec in recipe.transforms
-    ]
+    offered = {"image_size": preprocessing.image_size, "mean": preprocessing.mean, "std": preprocessing.std}
+    transforms = [make.component(registries, spec, **offered) for spec in recipe.transforms]
     loader = TrainLoader(
         train,
         sampler,
         transforms,
-        input_spec,
+        preprocessing,
         batch_size=recipe.train.batch_size,
         seed=recipe.run.seed,
         workers=worker_count(recipe.train.workers, device),

@@ -72,6 +72,7 @@ class Sampler(Protocol):
 class Dataset(Protocol):
     """Photos of one split. `read` gives uint8 (H, W, 3) RGB and raises DataError for a file that is no photo.
 
+    `read` is called from several threads, or from processes of their own.
     `notices` are one-line remarks for the user (photos skipped, names not understood); empty when all is well.
     """
 

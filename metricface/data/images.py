@@ -1,4 +1,4 @@
-"""Photos between disk and memory: reading, size, writing."""
+"""Photos between disk and memory: reading and writing."""
 
 from __future__ import annotations
 
@@ -65,27 +65,6 @@ def read_image(path: Path) -> Image:
     if largest:
         image = np.rint(image * (255.0 / largest)).clip(0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def central_crop(image: Image, share: float) -> Image:
-    """Return the middle of uint8 (H, W, 3) that keeps `share`, in (0, 1], of its height and of its width."""
-    height, width = image.shape[:2]
-    rows, columns = max(1, round(share * height)), max(1, round(share * width))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return image[top : top + rows, left : left + columns]
-
-
-def resize(image: Image, size: int) -> Image:
-    """Resize uint8 (H, W, 3) to (size, size, 3): area averages when shrinking, bilinear when enlarging.
-
-    The aspect ratio is not kept: face crops of one data set share theirs, and a crop would lose part of the face.
-    """
-    height, width = image.shape[:2]
-    if (height, width) == (size, size):
-        return image
-    shrinking = min(height, width) >= size
-    resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.uint8)
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -12,12 +12,13 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from metricface.contracts import CLEAN, Batch, Dataset, InputSpec, MakesConditions, Sampler, Transform, View
+from metricface.contracts import CLEAN, Batch, Dataset, MakesConditions, Sampler, Transform, View
 from metricface.data.images import limit_threads
 from metricface.machine import ALONE, World
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
+    from metricface.model.preprocessing import Preprocessing
 
 
 class TrainLoader:
@@ -30,7 +31,7 @@ class TrainLoader:
         photos: the train split.
         sampler: batches of indices for this rank.
         transforms: applied in order to uint8 photos of the final size.
-        input_spec: mean and std for the normalisation that comes last.
+        preprocessing: mean and std for the normalisation that comes last.
         batch_size: the most photos of one batch.
         seed: of augmentation.
         workers: processes that prepare batches; 0 prepares them in this one.
@@ -43,7 +44,7 @@ class TrainLoader:
         photos: Dataset,
         sampler: Sampler,
         transforms: Sequence[Transform],
-        input_spec: InputSpec,
+        preprocessing: Preprocessing,
         *,
         batch_size: int,
         seed: int,
@@ -58,7 +59,7 @@ class TrainLoader:
         self._world = world
         self.condition_names = condition_names(photos, transforms)
         self._views = _Views(photos, tuple(transforms), self.condition_names, seed)
-        self._collate = Collate(input_spec)
+        self._collate = Collate(preprocessing)
 
     def __len__(self) -> int:
         return len(self._sampler)
@@ -117,16 +118,14 @@ class _Views(TorchDataset[Sample]):
 
 
 class Collate:
-    """Samples to a Batch, normalised with `input_spec`."""
+    """Samples to a Batch, normalised as `preprocessing` says."""
 
-    def __init__(self, input_spec: InputSpec) -> None:
-        self._mean = torch.tensor(input_spec.mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(input_spec.std).view(1, 3, 1, 1)
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._preprocessing = preprocessing
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Stack B samples of one size into a Batch."""
-        stacked = torch.from_numpy(np.stack([sample.image for sample in samples]))
-        images = stacked.permute(0, 3, 1, 2).float().div_(255).sub_(self._mean).div_(self._std)
+        images = self._preprocessing.tensor([sample.image for sample in samples])
         labels, conditions, indices = (
             torch.tensor(numbers, dtype=torch.int64)
             for numbers in zip(*((sample.label, sample.condition, sample.index) for sample in samples), strict=True)

@@ -1,21 +1,23 @@
-"""Photos of one split, read once and kept where memory allows."""
+"""Photos as squares of one size: a split, read once and kept where memory allows, or any files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from metricface.contracts import Dataset, Item, Progress
-from metricface.data.images import central_crop, limit_threads, resize
+from metricface.data.images import limit_threads, read_image
 from metricface.errors import DataError
 from metricface.machine import usable_cores
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
+    from metricface.model.preprocessing import Preprocessing
 
 _MOST_UNREADABLE = 0.05
 _LISTED = 5
@@ -30,32 +32,25 @@ class Photos:
 
     Args:
         dataset: where the photos come from.
-        image_size: side length in pixels.
+        preprocessing: how a photo becomes a square.
         budget: bytes of memory for decoded photos.
         progress: called with (photos read, photos in all).
-        crop: central share of each side that is kept before resizing.
 
     Raises:
         DataError: no photo can be read, or more than 5 % cannot.
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        image_size: int,
-        budget: int,
-        progress: Progress | None = None,
-        *,
-        crop: float = 1.0,
+        self, dataset: Dataset, preprocessing: Preprocessing, budget: int, progress: Progress | None = None
     ) -> None:
         limit_threads()
         self._dataset = dataset
-        self._crop = crop
-        self.image_size = image_size
-        wanted = len(dataset) * image_size * image_size * 3
+        self._preprocessing = preprocessing
+        size = preprocessing.image_size
+        wanted = len(dataset) * size * size * 3
         self._memory: npt.NDArray[np.uint8] | None = None
         if wanted <= budget:
-            self._memory = np.empty((len(dataset), image_size, image_size, 3), np.uint8)
+            self._memory = np.empty((len(dataset), size, size, 3), np.uint8)
         reasons = self._read_all(progress)
         self._kept = [index for index, reason in enumerate(reasons) if reason is None]
         self.items: Sequence[Item] = [dataset.items[index] for index in self._kept]
@@ -75,7 +70,7 @@ class Photos:
         return 0 if self._memory is None else self._memory.nbytes
 
     def read(self, index: int) -> Image:
-        """Return photo `index` as uint8 (image_size, image_size, 3) RGB."""
+        """Return photo `index` as uint8 (S, S, 3) RGB, S the image size."""
         number = self._kept[index]
         if self._memory is not None:
             image: Image = self._memory[number]
@@ -83,7 +78,7 @@ class Photos:
         return self._prepared(number)
 
     def _prepared(self, number: int) -> Image:
-        return resize(central_crop(self._dataset.read(number), self._crop), self.image_size)
+        return self._preprocessing.square(self._dataset.read(number))
 
     def _read_all(self, progress: Progress | None) -> list[str | None]:
         """Read every photo once; return why each could not be read, None for those that could."""
@@ -106,6 +101,30 @@ class Photos:
         if self._memory is not None:
             self._memory.flags.writeable = False
         return reasons
+
+
+class PhotoFiles:
+    """Photos by their paths alone: square, of one size, each read whenever it is asked for.
+
+    Args:
+        paths: the files.
+        preprocessing: how a photo becomes a square.
+    """
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
+        limit_threads()
+        self._paths, self._preprocessing = paths, preprocessing
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, index: int) -> Image:
+        """Return photo `index` as uint8 (S, S, 3) RGB, S the image size.
+
+        Raises:
+            DataError: it cannot be read; names the file and the reason.
+        """
+        return self._preprocessing.square(read_image(self._paths[index]))
 
 
 def _no_room(photos: int, wanted: int) -> str:

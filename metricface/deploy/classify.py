@@ -6,14 +6,12 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from metricface.build import components as make
@@ -21,17 +19,15 @@ from metricface.build.model_file import LoadedModel, load_model, named_evaluator
 from metricface.components.registry import Registries
 from metricface.contracts import Head, Progress
 from metricface.contracts.results import OperatingPoint
-from metricface.data.images import central_crop, is_image, limit_threads, read_image, resize
-from metricface.data.loader import Collate, Sample
+from metricface.data.images import is_image
+from metricface.data.photos import PhotoFiles
 from metricface.errors import DataError, ModelError
+from metricface.evaluation.subject import Embedded, embed_photos, logits_of
 from metricface.files import write_atomically
 from metricface.functional.metrics.calibration import class_logits, probabilities
 from metricface.functional.metrics.decisions import decide
-from metricface.machine import choose_device, usable_cores
+from metricface.machine import choose_device
 from metricface.model.face_model import laid_out
-
-if TYPE_CHECKING:
-    from metricface.contracts import Image
 
 COLUMNS = ("path", "label", "probability", "status")
 OK = "ok"
@@ -88,7 +84,6 @@ class Classifier:
                 f"{loaded.folder}: this model keeps no classifier, only embeddings. Add [[evaluate]] with "
                 'name = "classification" to its recipe and run that again.'
             )
-        limit_threads()
         self.labels = loaded.description.labels
         point = next(iter(fitted.values()), None)
         self.threshold = _HALF if point is None else point.threshold
@@ -97,8 +92,7 @@ class Classifier:
         self._device = choose_device(device)
         self._model: nn.Module = laid_out(loaded.model, self._device)
         self._head: Head = make.on(self._device, loaded.head)
-        self._crop, self._image_size = loaded.crop, loaded.image_size
-        self._collate = Collate(loaded.input_spec)
+        self._preprocessing = loaded.preprocessing
 
     def label(
         self, photos: Sequence[Path], batch_size: int = 64, progress: Progress | None = None
@@ -110,32 +104,21 @@ class Classifier:
             batch_size: photos at once.
             progress: called with (photos done, photos in all).
         """
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            for start in range(0, len(photos), batch_size):
-                paths = photos[start : start + batch_size]
-                yield from self._batch(paths, list(pool.map(self._read, paths)))
-                if progress is not None:
-                    progress(start + len(paths), len(photos))
+        files = PhotoFiles(photos, self._preprocessing)
+        done = 0
+        for batch in embed_photos(self._model, files, self._preprocessing, device=self._device, batch_size=batch_size):
+            yield from self._rows(photos, batch)
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(photos))
 
-    def _read(self, path: Path) -> Image | str:
-        """Return the photo at the model's size, or why it cannot be read."""
-        try:
-            return resize(central_crop(read_image(path), self._crop), self._image_size)
-        except DataError as error:
-            return str(error).removeprefix(f"{path}: ")
-
-    def _batch(self, paths: Sequence[Path], read: Sequence[Image | str]) -> Iterator[Labelled]:
-        images = [image for image in read if not isinstance(image, str)]
-        logits = iter(self._logits(images) if images else ())
-        for path, image in zip(paths, read, strict=True):
-            yield Labelled(str(path), status=image) if isinstance(image, str) else self._row(path, next(logits))
-
-    def _logits(self, images: Sequence[Image]) -> npt.NDArray[np.float64]:
-        """Return logits (B, C), one per class."""
-        batch = self._collate([Sample(image, 0, 0, 0) for image in images])
-        with torch.inference_mode():
-            found = self._head(self._model(batch.to(self._device).images).float()).logits
-        return class_logits(found.float().cpu().numpy(), len(self.labels))
+    def _rows(self, photos: Sequence[Path], batch: Embedded) -> Iterator[Labelled]:
+        rows = {number: _unreadable(photos[number], why) for number, why in batch.unreadable.items()}
+        if batch.numbers:
+            logits = class_logits(logits_of(self._head, batch.embeddings), len(self.labels))
+            rows |= {number: self._row(photos[number], row) for number, row in zip(batch.numbers, logits, strict=True)}
+        for number in sorted(rows):
+            yield rows[number]
 
     def _row(self, path: Path, logits: npt.NDArray[np.float64]) -> Labelled:
         if not np.isfinite(logits).all():
@@ -160,6 +143,10 @@ def _notices(folder: Path, fitted: Sequence[str]) -> tuple[str, ...]:
         return (f"{folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
     first, *others = fitted
     return (f"{folder}: the threshold of {first} is used, not that of {', '.join(others)}.",) if others else ()
+
+
+def _unreadable(path: Path, why: str) -> Labelled:
+    return Labelled(str(path), status=why.removeprefix(f"{path}: "))
 
 
 def find_photos(folder: Path) -> Found:

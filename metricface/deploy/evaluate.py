@@ -63,14 +63,14 @@ def evaluate_model(
     evaluators = _evaluators(loaded, asked.evaluators, registries)
     for evaluator in evaluators.values():
         evaluator.check(asked.dataset)
-    photos = Photos(asked.dataset, loaded.image_size, _CACHE, console.progress("reading"), crop=loaded.crop)
+    photos = Photos(asked.dataset, loaded.preprocessing, _CACHE, console.progress("reading"))
     for notice in photos.notices:
         console.say(notice)
     chosen = choose_device(device)
     subject = ModelSubject(
         laid_out(loaded.model, chosen),
         photos,
-        loaded.input_spec,
+        loaded.preprocessing,
         head=make.on(chosen, loaded.head),
         device=chosen,
         workers=worker_count("auto", chosen),

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
-from metricface.contracts import Batch, Dataset, EmbeddingSet, Head, InputSpec, Predictions, Progress
+from metricface.contracts import Dataset, EmbeddingSet, Head, Predictions, Progress
 from metricface.contracts.results import OperatingPoint
-from metricface.data.loader import Collate, Sample, condition_names, start_worker
-from metricface.errors import EvaluationError
+from metricface.data.in_order import Squares, batches_in_order
+from metricface.data.loader import condition_names
+from metricface.errors import DataError, EvaluationError
+from metricface.model.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from metricface.contracts.arrays import FloatArray
 
 
 class ModelSubject:
@@ -25,7 +29,7 @@ class ModelSubject:
     Args:
         model: (B, 3, H, W) -> (B, D).
         dataset: photos of the model's image size, see `metricface.data.loader.Photos`.
-        input_spec: mean and std.
+        preprocessing: of the model, for its mean and std.
         head: for `predict`.
         calibration: photos to fit thresholds and temperatures on, see `metricface.contracts.Subject`.
         operating_points: of the evaluator that is given this subject, fitted on other photos than `dataset`.
@@ -37,7 +41,7 @@ class ModelSubject:
         self,
         model: nn.Module,
         dataset: Dataset,
-        input_spec: InputSpec,
+        preprocessing: Preprocessing,
         *,
         head: Head | None = None,
         calibration: Dataset | None = None,
@@ -49,7 +53,7 @@ class ModelSubject:
     ) -> None:
         self.dataset, self.calibration = dataset, calibration
         self.operating_points = operating_points
-        self._model, self._head, self._input_spec = model, head, input_spec
+        self._model, self._head, self._preprocessing = model, head, preprocessing
         self._device = device or torch.device("cpu")
         self._batch_size, self._workers, self._progress = batch_size, workers, progress
         self._raw: dict[int, tuple[Dataset, np.ndarray]] = {}
@@ -84,34 +88,93 @@ class ModelSubject:
         """
         if self._head is None:
             raise EvaluationError("evaluation: class logits are asked for, but the recipe has no [head]. Add one.")
-        embeddings = torch.from_numpy(self._embeddings(dataset)).to(self._device)
-        with torch.inference_mode(), _evaluating(self._head):
-            logits = self._head(embeddings).logits
+        logits = logits_of(self._head, torch.from_numpy(self._embeddings(dataset)).to(self._device))
         labels = np.array([item.label for item in dataset.items], np.int64)
-        return Predictions(logits.float().cpu().numpy(), labels, dataset.label_names)
+        return Predictions(logits, labels, dataset.label_names)
 
     def _embeddings(self, dataset: Dataset) -> np.ndarray:
         """Return raw embeddings (N, D) float32, from the cache if they are there."""
         if id(dataset) not in self._raw:
-            batches = _in_order(dataset, self._input_spec, self._batch_size, self._workers, self._device)
-            found = embed_batches(self._model, batches, self._device, _tell(self._progress, len(dataset)))
-            self._raw[id(dataset)] = (dataset, found)  # the dataset is kept so that its id stays its own
+            self._raw[id(dataset)] = (dataset, self._embed_all(dataset))  # kept so that its id stays its own
         return self._raw[id(dataset)][1]
 
+    def _embed_all(self, dataset: Dataset) -> np.ndarray:
+        parts: list[Tensor] = []
+        done = 0
+        for batch in embed_photos(
+            self._model,
+            dataset,
+            self._preprocessing,
+            device=self._device,
+            batch_size=self._batch_size,
+            workers=self._workers,
+        ):
+            for why in batch.unreadable.values():
+                raise DataError(why)
+            parts.append(batch.embeddings.cpu())
+            done += len(batch)
+            if self._progress is not None:
+                self._progress(done, len(dataset))
+        return torch.cat(parts).numpy()
 
-def embed_batches(
-    model: nn.Module, batches: Iterator[Batch], device: torch.device, tell: Callable[[int], None]
-) -> np.ndarray:
-    """Return embeddings (N, D) float32, not normalised, in the order of the batches; `model` keeps its mode."""
-    parts: list[Tensor] = []
-    done = 0
-    with torch.inference_mode(), _evaluating(model):
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One batch of photos that was embedded.
+
+    Args:
+        numbers: of the b photos that could be read, in order.
+        embeddings: (b, D) float32 on the model's device, not normalised, a row for each; (0, 0) where b is 0.
+        unreadable: number -> why it could not be read, of the others.
+    """
+
+    numbers: Sequence[int]
+    embeddings: Tensor
+    unreadable: Mapping[int, str]
+
+    def __len__(self) -> int:
+        return len(self.numbers) + len(self.unreadable)
+
+
+def embed_photos(
+    model: nn.Module,
+    photos: Squares,
+    preprocessing: Preprocessing,
+    *,
+    device: torch.device,
+    batch_size: int = 64,
+    workers: int = 0,
+) -> Iterator[Embedded]:
+    """Embed photos in their order, batch by batch: of all of them, a few batches are in memory.
+
+    The model is in evaluation mode until the iterator ends or is closed, and then in the mode that it had.
+
+    Args:
+        model: (B, 3, S, S) -> (B, D), on `device` and laid out as `laid_out` does.
+        photos: squares of the model's size, see `metricface.data.photos`.
+        preprocessing: of the model, for its mean and std.
+        device: where to compute; photos go to CUDA from page-locked memory.
+        batch_size: photos at once, those that cannot be read included.
+        workers: processes that read photos; 0 reads them in this one, with a thread for each core.
+    """
+    batches = batches_in_order(
+        photos, preprocessing, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda"
+    )
+    with _evaluating(model):
         for batch in batches:
-            images = batch.images.to(device, non_blocking=True, memory_format=torch.channels_last)
-            parts.append(model(images).float().cpu())
-            done += len(images)
-            tell(done)
-    return torch.cat(parts).numpy()
+            embeddings = torch.empty(0, 0)
+            if batch.numbers:
+                images = batch.images.to(device, non_blocking=True, memory_format=torch.channels_last)
+                with torch.inference_mode():  # for this line alone: whoever takes the batch goes on in their own mode
+                    embeddings = model(images).float()
+            yield Embedded(batch.numbers, embeddings, batch.unreadable)
+
+
+def logits_of(head: Head, embeddings: Tensor) -> FloatArray:
+    """Return a head's logits (N, C') float32, without margin, of embeddings (N, D) on its device."""
+    with torch.inference_mode(), _evaluating(head):
+        logits: FloatArray = head(embeddings).logits.float().cpu().numpy()
+    return logits
 
 
 def embedding_set(dataset: Dataset, vectors: np.ndarray, norms: np.ndarray) -> EmbeddingSet:
@@ -134,34 +197,6 @@ def embedding_set(dataset: Dataset, vectors: np.ndarray, norms: np.ndarray) -> E
     )
 
 
-class _Plain(TorchDataset[Sample]):
-    """Photos without augmentation, for torch's DataLoader."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: int) -> Sample:
-        return Sample(self._dataset.read(index), self._dataset.items[index].label, 0, index)
-
-
-def _in_order(
-    dataset: Dataset, input_spec: InputSpec, batch_size: int, workers: int, device: torch.device
-) -> Iterator[Batch]:
-    loader: DataLoader[Any] = DataLoader(
-        _Plain(dataset),
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=Collate(input_spec),
-        pin_memory=device.type == "cuda",
-        worker_init_fn=start_worker,
-        generator=torch.Generator(),  # evaluating must not move the random numbers of training
-    )
-    yield from loader
-
-
 @contextmanager
 def _evaluating(module: object) -> Iterator[None]:
     """Evaluation mode for the length of a block; the training flag is put back after."""
@@ -174,7 +209,3 @@ def _evaluating(module: object) -> Iterator[None]:
         yield
     finally:
         module.train(before)
-
-
-def _tell(progress: Progress | None, total: int) -> Callable[[int], None]:
-    return (lambda _done: None) if progress is None else (lambda done: progress(done, total))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from metricface.errors import ModelError
+from metricface.model.embedding_layer import Dim, EmbeddingLayer, Zoom
+from metricface.model.preprocessing import Colour, Preprocessing
 
 # Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, in 3 whitening too,
 # which a reader of lower ones may not know.
@@ -51,22 +54,29 @@ class DataReference(Reference):
 
 
 class Transform(_Part):
-    """How a photo becomes the backbone's input; `crop` came with a later MetricFace."""
+    """A Preprocessing as model.json has it; `crop` came with a later MetricFace.
 
+    `resize` and `colour` are words that a program of another hand can follow, each the only one so far.
+    """
+
+    crop: Share = 1.0
     image_size: Positive
+    resize: Literal["square, aspect not kept"] = "square, aspect not kept"
+    colour: Colour = "RGB"
     mean: tuple[float, float, float]
     std: tuple[AboveZero, AboveZero, AboveZero]
-    crop: Share = 1.0
 
+    @classmethod
+    def of(cls, preprocessing: Preprocessing) -> Self:
+        """Return what model.json says of a Preprocessing."""
+        given = asdict(preprocessing)
+        assert given.pop("interpolation") == "area", "the rule that `resize` stands for"
+        return cls(**given)
 
-class Layer(_Part):
-    """The embedding layer, and how its embeddings are taken."""
-
-    dim: Positive
-    projection: bool = False
-    whitening: Annotated[float, Field(ge=0, le=0.99)] = 0.0
-    mirror: bool = False
-    zoom: Share = 1.0
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The Preprocessing that `of` was given."""
+        return Preprocessing(**self.model_dump(exclude={"resize"}), interpolation="area")
 
 
 class Point(BaseModel):
@@ -93,10 +103,10 @@ class Description(_Part):
     labels: tuple[str, ...]
     evaluate: tuple[Reference, ...]
     data: DataReference
-    embedding: Layer | None = None
-    embedding_dim: Positive | None = None
+    embedding: EmbeddingLayer | None = None
+    embedding_dim: Dim | None = None
     mirror: bool = False
-    zoom: Share = 1.0
+    zoom: Zoom = 1.0
     head: HeadReference | None = None
     operating_points: dict[str, tuple[Point, ...]] = Field(default_factory=dict)
     calibration: str | None = None
@@ -108,11 +118,11 @@ class Description(_Part):
         return self
 
     @property
-    def layer(self) -> Layer | None:
+    def layer(self) -> EmbeddingLayer | None:
         """The embedding layer, None where the backbone's features are the embeddings."""
         if self.embedding_dim is None:
             return self.embedding
-        return Layer(dim=self.embedding_dim, mirror=self.mirror, zoom=self.zoom)
+        return EmbeddingLayer(dim=self.embedding_dim, mirror=self.mirror, zoom=self.zoom)
 
 
 def read_description(folder: Path) -> Description:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from metricface.contracts import Backbone, HasParameterStages, InputSpec
 from metricface.errors import PluginError, RecipeError
+from metricface.model.embedding_layer import EmbeddingLayer
+from metricface.model.views import views_of
 from metricface.model.whitening import Whitening
 
 _NAMED = 3
@@ -20,16 +22,14 @@ class FaceModel(nn.Module):
 
     Args:
         backbone: (B, 3, H, W) -> features (B, F), with `feature_dim` and `input_spec`.
-        embedding_dim: D of the embedding layer (linear without bias, then batch normalisation: the "E" option of
-            ArcFace without dropout); None leaves the features as they are, and D = F.
-        projection: the embedding layer serves training alone: heads and losses see it, and evaluation sees the features
-            before it, standardised by a batch normalisation without scale and shift. They keep more of what tells
-            people apart whom training never saw; the embeddings then have F numbers.
-        whitening: of a projection's standardised features, 0 for none; see Whitening.
-        mirror: in evaluation mode, a photo's mirror image is embedded too. A face and its mirror image are the same
-            person; training sees both through a flip.
-        zoom: in evaluation mode, the central `zoom` share of each side, enlarged, is embedded too; 1 for no such view.
-            Of all these views, 2 or 4, the embedding is the mean, at as many times the time.
+        layer: linear without bias, then batch normalisation (the "E" option of ArcFace without dropout); None leaves
+            the features as they are, and the embeddings have F numbers.
+
+    With `layer.projection` the layer serves training alone: heads and losses see it, and evaluation sees the features
+    before it, standardised by a batch normalisation without scale and shift, and whitened by `layer.whitening` (see
+    Whitening). They keep more of what tells people apart whom training never saw; the embeddings then have F numbers.
+    In evaluation mode the embedding is the mean over the views that `layer.mirror` and `layer.zoom` ask for (see
+    views_of), at as many times the time.
 
     Source:
         arXiv 1801.07698 section 3.1 (embedding settings); the dropout before the layer is left out. The projection
@@ -37,28 +37,23 @@ class FaceModel(nn.Module):
         code adds the mirror image's embedding likewise (eval/verification.py); the mean keeps the norm.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        embedding_dim: int | None = None,
-        *,
-        projection: bool = False,
-        whitening: float = 0.0,
-        mirror: bool = False,
-        zoom: float = 1.0,
-    ) -> None:
+    def __init__(self, backbone: Backbone, layer: EmbeddingLayer | None = None) -> None:
         super().__init__()
+        features = backbone.feature_dim
         self.backbone = cast(nn.Module, backbone)
         self.input_spec: InputSpec = backbone.input_spec
-        self.embedding_dim = embedding_dim or backbone.feature_dim
-        self.projection, self.mirror, self.zoom = projection, mirror, zoom
-        self.neck: nn.Module = nn.BatchNorm1d(backbone.feature_dim, affine=False) if projection else nn.Identity()
-        self.whitening: nn.Module = Whitening(backbone.feature_dim, whitening) if whitening else nn.Identity()
+        self.layer = layer
+        self.embedding_dim = features
+        self.neck: nn.Module = nn.Identity()
+        self.whitening: nn.Module = nn.Identity()
         self.embedding: nn.Module = nn.Identity()
-        if embedding_dim is not None:
-            self.embedding = nn.Sequential(
-                nn.Linear(backbone.feature_dim, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim)
-            )
+        if layer is not None:
+            self.embedding_dim = layer.dim
+            if layer.projection:
+                self.neck = nn.BatchNorm1d(features, affine=False)
+            if layer.whitening:
+                self.whitening = Whitening(features, layer.whitening)
+            self.embedding = nn.Sequential(nn.Linear(features, layer.dim, bias=False), nn.BatchNorm1d(layer.dim))
         self._frozen: tuple[str, ...] = ()
 
     def freeze(self, stages: int) -> None:
@@ -100,24 +95,18 @@ class FaceModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float32, normalised with `input_spec` -> embeddings (B, D), not normalised."""
-        views = [images] if self.training else self._views(images)
+        views = [images]
+        if self.layer is not None and not self.training:
+            views = views_of(images, mirror=self.layer.mirror, zoom=self.layer.zoom)
         embeddings: Tensor = torch.stack([self._embed(view) for view in views]).mean(dim=0)
         return embeddings
 
     def _embed(self, images: Tensor) -> Tensor:
         features: Tensor = self.whitening(self.neck(self.backbone(images)))
-        return self.embedding(features) if self.training or not self.projection else features
-
-    def _views(self, images: Tensor) -> list[Tensor]:
-        """Return the photos as they are embedded in evaluation mode, each (B, 3, H, W)."""
-        views = [images]
-        if self.zoom < 1:
-            height, width = images.shape[-2:]
-            rows, columns = max(1, round(self.zoom * height)), max(1, round(self.zoom * width))
-            top, left = (height - rows) // 2, (width - columns) // 2
-            middle = images[..., top : top + rows, left : left + columns]
-            views.append(nn.functional.interpolate(middle, size=(height, width), mode="bilinear"))
-        return views + [view.flip(-1) for view in views] if self.mirror else views
+        if self.layer is not None and self.layer.projection and not self.training:
+            return features
+        embeddings: Tensor = self.embedding(features)
+        return embeddings
 
 
 def laid_out(model: FaceModel, device: torch.device) -> FaceModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, RecipeError, nearest
+from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.checking import FILLED_IN, checked_table
 from metricface.recipe.lint import lint
 from metricface.recipe.overrides import apply_overrides
@@ -21,16 +23,16 @@ from metricface.recipe.problems import Problems
 from metricface.recipe.schema import (
     ComponentSpec,
     DataSection,
-    EmbeddingSection,
     Recipe,
     RunSection,
     Section,
     TrainSection,
 )
-from metricface.recipe.signature import arguments_model, takes_distortions
+from metricface.recipe.signature import arguments_model, signature_model, takes_distortions
 from metricface.recipe.toml_lines import key_lines
 
-_PLAIN: dict[str, type[Section]] = {"run": RunSection, "embedding": EmbeddingSection, "train": TrainSection}
+_EMBEDDING = signature_model("embedding", signature(EmbeddingSection, eval_str=True))
+_PLAIN: dict[str, type[BaseModel]] = {"run": RunSection, "embedding": _EMBEDDING, "train": TrainSection}
 _BY_SECTION: dict[str, Kind] = {kind.section: kind for kind in KINDS.values() if kind.section}
 _REPEATS = {
     **dict.fromkeys(("run", "data", "embedding", "train"), False),
@@ -87,6 +89,7 @@ class _Reader:
             return None
         # The required ones are there: _check_sections saw to it.
         first: dict[str, Any] = {section: (found[0] if found else None) for section, found in parts.items()}
+        embedding = plain.pop("embedding")
         return Recipe(
             path=path,
             data=data,
@@ -94,6 +97,7 @@ class _Reader:
             transforms=parts["transform"],
             losses=parts["loss"],
             evaluators=parts["evaluate"],
+            embedding=embedding and EmbeddingSection(**embedding),
             **{name: first[name] for name in ("backbone", "head", "miner", "sampler", "optimizer", "schedule")},
             **plain,
         )

@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.naming import by_element_name
 
 
@@ -53,26 +54,6 @@ class DataSection(Section):
     crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
     cache_gib: Annotated[float, Field(ge=0)] = 2.0
     calibration: str | None = None
-
-
-class EmbeddingSection(Section):
-    """[embedding].
-
-    Args:
-        dim: the embedding's length.
-        projection: the layer is for training alone; evaluation sees the standardised features before it.
-        whitening: evaluate with a projection's features decorrelated, from 0 (not at all) towards 1 (wholly).
-        mirror: evaluate with the mean of a photo's and its mirror image's embedding, at twice the time.
-        zoom: evaluate with the mean of a photo's and its central part's embedding; the share of each side, 1 for none.
-        weights: run folder or model folder of one's own whose embedding layer is trained further; new when absent.
-    """
-
-    dim: Annotated[int, Field(gt=0)]
-    projection: bool = False
-    whitening: Annotated[float, Field(ge=0, le=0.99)] = 0.0
-    mirror: bool = False
-    zoom: Annotated[float, Field(ge=0.2, le=1)] = 1.0
-    weights: Path | None = None
 
 
 class TrainSection(Section):
@@ -171,7 +152,7 @@ class Recipe:
             "data": {**self.dataset.table(), **_plain(self.data.model_dump())},
             "transform": [part.table() for part in self.transforms],
             "backbone": self.backbone.table(),
-            "embedding": self.embedding and _plain(self.embedding.model_dump()),
+            "embedding": self.embedding and _plain(asdict(self.embedding)),
             "head": self.head and self.head.table(),
             "loss": [part.table() for part in self.losses],
             "miner": self.miner and self.miner.table(),

@@ -15,7 +15,8 @@ from metricface.build.model_file import load_model
 from metricface.cli.app import app
 from metricface.components.registry import installed_registries
 from metricface.errors import ModelError
-from metricface.model.description import Description, Layer
+from metricface.model.description import Description
+from metricface.model.embedding_layer import EmbeddingLayer
 
 KNOWN = installed_registries()
 GONE = object()
@@ -59,9 +60,16 @@ DAMAGES = [
     ("embedding", GONE, "embedding is missing"),
     ("embedding", {"dim": 0}, "embedding.dim should be greater than 0"),
     ("embedding", {"dim": 8, "mirror": "yes"}, "embedding.mirror should be a valid boolean"),
+    ("embedding", "8", "embedding should be an object"),
+    ("embedding", {"mirror": True}, "embedding.dim is missing"),
+    ("embedding", {"dim": 8, "zoom": 0.1}, "embedding.zoom should be greater than or equal to 0.2"),
+    ("embedding", {"dim": 8, "whitening": 1}, "embedding.whitening should be less than or equal to 0.99"),
+    ("zoom", 0.1, "zoom should be greater than or equal to 0.2"),
     ("transform.std.1", 0, "transform.std.1 should be greater than 0"),
     ("transform.mean", [0.5], "transform.mean.1 is missing"),
     ("transform.crop", 2, "transform.crop should be less than or equal to 1"),
+    ("transform.colour", "BGR", "transform.colour should be 'RGB'"),
+    ("transform.resize", "letterbox", "transform.resize should be 'square, aspect not kept'"),
     ("transform.image_size", 0, "transform.image_size should be greater than 0"),
     ("evaluate.0.name", GONE, "evaluate.0.name is missing"),
     ("head.class_counts", "many", "head.class_counts should be a valid array"),
@@ -109,10 +117,18 @@ def test_format_3_is_written_and_1_is_read(model: Path) -> None:
     assert json.loads((model / "model.json").read_text())["format"] == 3
     change(model, "format", 1)
     change(model, "embedding_dim", None)
-    for key in ("transform.crop", "embedding", "head", "operating_points", "calibration"):
+    for key in (
+        "transform.crop",
+        "transform.resize",
+        "transform.colour",
+        "embedding",
+        "head",
+        "operating_points",
+        "calibration",
+    ):
         change(model, key, GONE)
     loaded = load_model(model, KNOWN)
-    assert (loaded.crop, loaded.model.mirror, loaded.model.zoom) == (1, False, 1)
+    assert (loaded.preprocessing.crop, loaded.model.layer) == (1, None)
     assert (loaded.head, loaded.operating_points, loaded.description.calibration) == (None, {}, None)
 
 
@@ -122,7 +138,7 @@ def test_the_embedding_layer_of_earlier_formats_is_read(model: Path) -> None:
     new, old = {"dim": 8, "mirror": True, "zoom": 0.5}, {"embedding_dim": 8, "mirror": True, "zoom": 0.5}
     for layer in ({"embedding": new, "format": 2}, {**old, "format": 1}):
         found = Description.model_validate_json(json.dumps({**document, **layer})).layer
-        assert found == Layer(dim=8, projection=False, whitening=0, mirror=True, zoom=0.5)
+        assert found == EmbeddingLayer(dim=8, projection=False, whitening=0, mirror=True, zoom=0.5)
 
 
 def test_a_newer_format_is_refused_whatever_else_it_holds(model: Path) -> None:

@@ -85,8 +85,8 @@ def test_the_figures_are_those_of_a_loop_over_the_models_embeddings(folders: Pat
     reading = json.loads(metricface(*arguments(folders), "--json").stdout)["identification"]
     loaded = load_model(folders / "run", installed_registries())
     parts = [IdentityFolder(root=folders / name, split="") for name in ("gallery", "probe")]
-    photos = Photos(GalleryAndProbes(*parts), loaded.image_size, 2**30)
-    vectors = ModelSubject(loaded.model, photos, loaded.input_spec).embed(photos).vectors
+    photos = Photos(GalleryAndProbes(*parts), loaded.preprocessing, 2**30)
+    vectors = ModelSubject(loaded.model, photos, loaded.preprocessing).embed(photos).vectors
     clean: dict[str, list[np.ndarray]] = {}
     for item, vector in zip(photos.items, vectors, strict=True):
         if item.attributes["role"] == "gallery" and item.condition == "clean":

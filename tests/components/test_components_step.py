@@ -19,6 +19,7 @@ from support.fakes import TinyBackbone
 from metricface.components.registry import Registry
 from metricface.contracts import KINDS, Batch, LossInput
 from metricface.errors import RecipeError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.training.parameters import parameter_groups
 from metricface.training.state import LossTerm, TrainingState
@@ -69,7 +70,7 @@ def pair_losses() -> list[str]:
 def check_step(head: Any, loss: Any, miner: Any = None) -> None:
     """One step: finite losses, and a gradient that is finite everywhere and reaches the backbone."""
     torch.manual_seed(0)
-    model = FaceModel(TinyBackbone(dropout=0.0), D)
+    model = FaceModel(TinyBackbone(dropout=0.0), EmbeddingLayer(dim=D))
     optimizer = torch.optim.SGD(parameter_groups(model, head, loss), lr=0.01)
     state = TrainingState(model, (LossTerm("loss", loss),), optimizer, head=head, miner=miner)
     done = train_step(state, Batch(torch.randn(B, 3, 8, 8), LABELS, torch.zeros_like(LABELS), torch.arange(B)))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from metricface.contracts import Batch, EmbeddingSet, HeadOutput, InputSpec, LossInput, Predictions
 from metricface.contracts.results import Reading, Result, Value
 from metricface.errors import ModelError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.training.checkpoint import read_checkpoint, save_checkpoint
 from metricface.training.parameters import parameter_groups
@@ -208,7 +209,7 @@ FAKES: dict[str, Parts] = {
 
 def make_state(parts: Parts, seed: int = 0) -> TrainingState:
     torch.manual_seed(seed)
-    model = FaceModel(TinyBackbone(), D)
+    model = FaceModel(TinyBackbone(), EmbeddingLayer(dim=D))
     head = parts["head"]() if "head" in parts else None
     loss = parts["loss"]()
     optimizer = torch.optim.AdamW(parameter_groups(model, head, loss), lr=0.01)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metricface.data.images import is_image, limit_threads, read_image, resize, write_image
+from metricface.data.images import is_image, limit_threads, read_image, write_image
 from metricface.errors import DataError
 
 limit_threads()
@@ -176,18 +176,6 @@ def test_files_that_are_no_photos_are_named_with_the_reason(tmp_path: Path) -> N
         read_image(tmp_path / "bomb.png")
     with pytest.raises(DataError):
         read_image(tmp_path)
-
-
-def test_resize_gives_a_square_and_averages_when_it_shrinks() -> None:
-    assert resize(photo(100, 80), 40).shape == (40, 40, 3)
-    halves = photo(80, 80).reshape(40, 2, 40, 2, 3).mean(axis=(1, 3))
-    assert np.abs(resize(photo(80, 80), 40) - halves).max() <= 1
-    flat = np.full((20, 30, 3), 77, np.uint8)
-    assert (resize(flat, 64) == 77).all()
-    ramp = np.repeat(np.arange(0, 200, 10, dtype=np.uint8)[None, :, None], 20, 0).repeat(3, 2)
-    assert (np.diff(resize(ramp, 60)[0, :, 0].astype(int)) >= 0).all()  # bilinear does not overshoot
-    same = photo(40, 40)
-    assert resize(same, 40) is same
 
 
 def test_suffixes_in_any_case() -> None:

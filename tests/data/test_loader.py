@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from support.fakes import SPEC, InOrder, MemoryDataset
+from support.fakes import PREPROCESSING, InOrder, MemoryDataset
 
 from metricface.contracts import Item, View
 from metricface.data.loader import TrainLoader, condition_names
@@ -17,7 +18,7 @@ from metricface.machine import World
 def test_photos_are_read_once_into_memory_and_cannot_be_changed() -> None:
     dataset = MemoryDataset()
     seen: list[tuple[int, int]] = []
-    photos = Photos(dataset, 8, 1 << 20, lambda done, total: seen.append((done, total)))
+    photos = Photos(dataset, PREPROCESSING, 1 << 20, lambda done, total: seen.append((done, total)))
     assert [np.array_equal(photos.read(i), dataset.images[i]) for i in range(24)] == [True] * 24
     assert dataset.reads == 24
     assert seen[-1] == (24, 24)
@@ -29,13 +30,13 @@ def test_photos_are_read_once_into_memory_and_cannot_be_changed() -> None:
 def test_the_middle_of_each_photo_is_cropped_out_before_resizing() -> None:
     dataset = MemoryDataset()
     for budget in (1 << 20, 0):
-        photos = Photos(dataset, 4, budget, crop=0.5)
+        photos = Photos(dataset, replace(PREPROCESSING, image_size=4, crop=0.5), budget)
         assert all(np.array_equal(photos.read(i), dataset.images[i][2:6, 2:6]) for i in range(24))
 
 
 def test_without_room_every_use_reads_the_file_and_a_notice_says_so() -> None:
     dataset = MemoryDataset()
-    photos = Photos(dataset, 8, budget=100)
+    photos = Photos(dataset, PREPROCESSING, budget=100)
     photos.read(3)
     assert dataset.reads == 25
     assert photos.nbytes == 0
@@ -44,7 +45,7 @@ def test_without_room_every_use_reads_the_file_and_a_notice_says_so() -> None:
 
 
 def test_a_few_unreadable_photos_are_listed_left_out_and_never_met_again() -> None:
-    photos = Photos(MemoryDataset(broken=(7,)), 8, 1 << 20)
+    photos = Photos(MemoryDataset(broken=(7,)), PREPROCESSING, 1 << 20)
     assert len(photos) == 23
     assert "p1/1.png" not in {str(item.path) for item in photos.items}
     assert photos.notices == ["1 of 24 photos cannot be read and are left out: p1/1.png: not a photo"]
@@ -53,9 +54,9 @@ def test_a_few_unreadable_photos_are_listed_left_out_and_never_met_again() -> No
 
 def test_too_many_unreadable_photos_are_refused() -> None:
     with pytest.raises(DataError, match=r"^7 of 24 photos cannot be read, more than 5%: p0/0\.png: not a photo; .*"):
-        Photos(MemoryDataset(broken=tuple(range(7))), 8, 1 << 20)
+        Photos(MemoryDataset(broken=tuple(range(7))), PREPROCESSING, 1 << 20)
     with pytest.raises(DataError, match=r"p0/4\.png: not a photo; and 2 more\. Fix or remove them\.$"):
-        Photos(MemoryDataset(broken=tuple(range(7))), 8, 1 << 20)
+        Photos(MemoryDataset(broken=tuple(range(7))), PREPROCESSING, 1 << 20)
 
 
 class Noise:
@@ -73,7 +74,7 @@ def test_a_batch_says_what_was_done_and_a_photo_drawn_twice_is_augmented_twice()
             yield [3, 3, 3, 3]
 
     dataset = MemoryDataset()
-    loader = TrainLoader(dataset, Twice(1, 4), [Noise()], SPEC, batch_size=4, seed=1)
+    loader = TrainLoader(dataset, Twice(1, 4), [Noise()], PREPROCESSING, batch_size=4, seed=1)
     (batch,) = loader.epoch(0)
     assert loader.condition_names == ("clean", "noisy")
     assert batch.conditions.tolist() == [1, 1, 1, 1]
@@ -87,7 +88,7 @@ def test_a_batch_says_what_was_done_and_a_photo_drawn_twice_is_augmented_twice()
 
 def test_images_are_normalised_rgb() -> None:
     dataset = MemoryDataset()
-    (batch, *_) = TrainLoader(dataset, InOrder(24, 5), [], SPEC, batch_size=5, seed=1).epoch(0)
+    (batch, *_) = TrainLoader(dataset, InOrder(24, 5), [], PREPROCESSING, batch_size=5, seed=1).epoch(0)
     expected = (dataset.images[2].transpose(2, 0, 1) / 255 - 0.5) / 0.25
     torch.testing.assert_close(batch.images[2].numpy(), expected.astype(np.float32))
     assert batch.images.dtype == torch.float32
@@ -99,7 +100,7 @@ def test_ranks_draw_different_augmentations() -> None:
     draws = []
     for rank in range(2):
         loader = TrainLoader(
-            MemoryDataset(), InOrder(24, 5), [Noise()], SPEC, batch_size=5, seed=1, world=World(rank, 2)
+            MemoryDataset(), InOrder(24, 5), [Noise()], PREPROCESSING, batch_size=5, seed=1, world=World(rank, 2)
         )
         draws.append([float(image.mean()) for batch in loader.epoch(0) for image in batch.images])
     assert sum(a == b for a, b in zip(*draws, strict=True)) < 3

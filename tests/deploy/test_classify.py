@@ -11,9 +11,11 @@ import pytest
 import torch
 from support.task_a_tree import make_tree, photo, write_recipe
 
+from metricface.build.model_file import load_model
 from metricface.components.registry import installed_registries
 from metricface.contracts import Silent
-from metricface.deploy import classify as predict
+from metricface.data import photos as reading
+from metricface.data.images import read_image
 from metricface.deploy.classify import Classifier, Labelled, find_photos, write_csv
 from metricface.errors import DataError
 from metricface.recipe.load import load_recipe
@@ -29,7 +31,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_photos_are_read_one_batch_at_a_time(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(predict, "read_image", lambda path: read.append(path) or photo(True, len(read)))
+    monkeypatch.setattr(reading, "read_image", lambda path: read.append(path) or photo(True, len(read)))
     done: list[tuple[int, int]] = []
     rows = Classifier(model, installed_registries()).label(
         [Path(f"{i}.png") for i in range(10)], 4, lambda now, total: done.append((now, total))
@@ -38,6 +40,33 @@ def test_photos_are_read_one_batch_at_a_time(model: Path, monkeypatch: pytest.Mo
     assert (len(read), done) == (4, [])
     assert len(list(rows)) == 9
     assert done == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_probabilities_are_those_of_the_model_alone_to_the_bit(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_bytes(b"no photo")
+    paths = find_photos(model.parent.parent / "tree" / "val").photos[:7]
+    classifier = Classifier(model, installed_registries())
+    rows = list(classifier.label([*paths[:2], tmp_path / "no.png", *paths[2:], tmp_path / "gone.png"], 4))
+    assert [(row.label, row.probability, row.status) for row in (rows[2], rows[8])] == [
+        ("", None, "not a photo, or a damaged one (its suffix says .png)"),
+        ("", None, "cannot be read (No such file or directory)"),
+    ]
+    loaded = load_model(model, installed_registries())
+    spec = loaded.preprocessing
+    mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (spec.mean, spec.std))
+    female = []
+    for batch in (paths[:3], paths[3:7]):  # the photos of each four that can be read go through the model together
+        squares = np.stack([spec.square(read_image(path)) for path in batch])
+        images = ((torch.tensor(squares).permute(0, 3, 1, 2).float() / 255) - mean) / std
+        with torch.no_grad():
+            logits = loaded.head(loaded.model(images.to(memory_format=torch.channels_last))).logits.numpy()
+        female += [1 / (1 + np.exp(-logits[:, 0].astype(np.float64) / classifier.temperature))]
+    expected = np.concatenate(female)
+    found = [row for row in rows if row.status == "ok"]
+    assert [row.label for row in found] == [("male", "female")[int(p >= classifier.threshold)] for p in expected]
+    assert [row.probability for row in found] == [
+        round(float(p if row.label == "female" else 1 - p), 6) for row, p in zip(found, expected, strict=True)
+    ]
 
 
 def test_the_label_follows_the_stored_threshold_and_temperature(model: Path, tmp_path: Path) -> None:

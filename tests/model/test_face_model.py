@@ -10,12 +10,13 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from metricface.errors import PluginError, RecipeError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 
 
 def frozen(stages: int) -> FaceModel:
     torch.manual_seed(0)
-    model = FaceModel(StagedBackbone(), 4)
+    model = FaceModel(StagedBackbone(), EmbeddingLayer(dim=4))
     model.freeze(stages)
     return model
 
@@ -43,7 +44,7 @@ def test_frozen_stages_get_no_gradient_and_keep_their_statistics_in_training(thr
 
 
 def test_nothing_frozen_changes_nothing() -> None:
-    model = FaceModel(TinyBackbone(), 4)  # it has no stages, and needs none
+    model = FaceModel(TinyBackbone(), EmbeddingLayer(dim=4))  # it has no stages, and needs none
     model.freeze(0)
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert all(module.training for module in model.train().modules())
@@ -100,7 +101,10 @@ def test_a_mirrored_model_gives_a_photo_and_its_mirror_image_one_embedding() -> 
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 6))
     network.feature_dim, network.input_spec = 6, SPEC
-    plain, mirrored = FaceModel(network, 5).eval(), FaceModel(network, 5, mirror=True).eval()
+    plain, mirrored = (
+        FaceModel(network, EmbeddingLayer(dim=5)).eval(),
+        FaceModel(network, EmbeddingLayer(dim=5, mirror=True)).eval(),
+    )
     mirrored.load_state_dict(plain.state_dict())
     images = torch.randn(3, 3, 8, 8)
     expected = (plain(images) + plain(images.flip(-1))) / 2
@@ -114,7 +118,11 @@ def test_a_zoomed_model_embeds_the_middle_too() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 6))
     network.feature_dim, network.input_spec = 6, SPEC
-    plain, zoomed = FaceModel(network).eval(), FaceModel(network, zoom=0.5, mirror=True).eval()
+    plain, zoomed = (
+        FaceModel(network, EmbeddingLayer(dim=5, zoom=zoom, mirror=mirror)).eval()
+        for zoom, mirror in ((1.0, False), (0.5, True))
+    )
+    zoomed.load_state_dict(plain.state_dict())
     images = torch.randn(3, 3, 8, 8)
     middle = nn.functional.interpolate(images[:, :, 2:6, 2:6], scale_factor=2, mode="bilinear")
     views = (images, images.flip(-1), middle, middle.flip(-1))
@@ -124,7 +132,7 @@ def test_a_zoomed_model_embeds_the_middle_too() -> None:
 
 def test_a_projection_is_for_training_alone() -> None:
     torch.manual_seed(0)
-    model = FaceModel(TinyBackbone(dropout=0.0), 3, projection=True)
+    model = FaceModel(TinyBackbone(dropout=0.0), EmbeddingLayer(dim=3, projection=True))
     images = torch.randn(64, 3, 8, 8)
     trained = model.train()(images)
     assert trained.shape == (64, 3) == (64, model.embedding_dim)

@@ -9,6 +9,7 @@ from support.fakes import TinyBackbone
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.model.whitening import MOMENTUM, Whitening
 
@@ -104,8 +105,8 @@ def test_a_covariance_that_is_not_finite_gives_embeddings_that_are_not() -> None
 
 def test_a_model_whitens_the_standardised_features_before_its_projection() -> None:
     torch.manual_seed(0)
-    plain = FaceModel(TinyBackbone(dropout=0.0), 3, projection=True)
-    model = FaceModel(plain.backbone, 3, projection=True, whitening=0.9)
+    plain = FaceModel(TinyBackbone(dropout=0.0), EmbeddingLayer(dim=3, projection=True))
+    model = FaceModel(plain.backbone, EmbeddingLayer(dim=3, projection=True, whitening=0.9))
     model.neck, model.embedding = plain.neck, plain.embedding
     images = torch.randn(64, 3, 8, 8)
     assert torch.equal(model.train()(images), plain.train()(images))

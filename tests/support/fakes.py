@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from metricface.contracts import InputSpec, Item
 from metricface.errors import DataError
+from metricface.model.preprocessing import Preprocessing
 
 SPEC = InputSpec((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 8)
+PREPROCESSING = Preprocessing(image_size=SPEC.image_size, mean=SPEC.mean, std=SPEC.std)
 
 
 class MemoryDataset:

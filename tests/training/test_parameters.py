@@ -12,6 +12,7 @@ from torch import nn
 
 from metricface.components.backbones.timm import TimmBackbone
 from metricface.errors import RecipeError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.training.parameters import backbone_groups, module_groups, parameter_groups
 from metricface.training.state import TrainingState
@@ -78,7 +79,7 @@ def test_frozen_parameters_are_in_no_group_not_even_in_one_that_a_backbone_makes
 
 
 def test_a_step_moves_each_stage_by_its_own_learning_rate_under_the_schedule() -> None:
-    model = FaceModel(StagedBackbone(), 4)
+    model = FaceModel(StagedBackbone(), EmbeddingLayer(dim=4))
     groups = [*backbone_groups(model.backbone, scale=0.5, layer_decay=0.1), *parameter_groups(model.embedding)]
     optimizer = torch.optim.SGD(groups, lr=2.0)
     state = TrainingState(model, (), optimizer, schedule=lambda step: 0.25 if step else 1.0, step=3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from support.fakes import SPEC, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
+from support.fakes import PREPROCESSING, InOrder, MemoryDataset, StagedBackbone, TinyBackbone, same_tensors
 from torch import Tensor, nn
 
 from metricface.contracts import HeadOutput, LossInput, View
@@ -17,6 +17,7 @@ from metricface.contracts.results import Reading, Result, Value
 from metricface.data.loader import TrainLoader
 from metricface.data.photos import Photos
 from metricface.errors import Interrupted, TrainingError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
@@ -47,7 +48,7 @@ def brighten(view: View, rng) -> View:
 
 def make_state() -> TrainingState:
     torch.manual_seed(3)
-    model, head = FaceModel(TinyBackbone(), 6), LinearHead()
+    model, head = FaceModel(TinyBackbone(), EmbeddingLayer(dim=6)), LinearHead()
     optimizer = torch.optim.AdamW(parameter_groups(model.backbone, model.embedding, head), lr=0.05)
     return TrainingState(
         model,
@@ -61,8 +62,8 @@ def make_state() -> TrainingState:
 
 
 def make_loader(workers: int = 0) -> TrainLoader:
-    photos = Photos(MemoryDataset(), 8, 1 << 30)
-    return TrainLoader(photos, InOrder(24, 5), [brighten], SPEC, batch_size=5, seed=7, workers=workers)
+    photos = Photos(MemoryDataset(), PREPROCESSING, 1 << 30)
+    return TrainLoader(photos, InOrder(24, 5), [brighten], PREPROCESSING, batch_size=5, seed=7, workers=workers)
 
 
 def norm_result(state: TrainingState) -> Mapping[str, Result]:
@@ -249,7 +250,7 @@ def test_model_and_head_are_averaged_alike() -> None:
 
 def staged_state(precision: str) -> TrainingState:
     torch.manual_seed(3)
-    model, head = FaceModel(StagedBackbone(), 6), LinearHead()
+    model, head = FaceModel(StagedBackbone(), EmbeddingLayer(dim=6)), LinearHead()
     model.freeze(1)
     groups = [*backbone_groups(model.backbone, scale=0.5, layer_decay=0.1), *parameter_groups(model.embedding, head)]
     return TrainingState(
@@ -329,7 +330,7 @@ def test_decay_is_for_weights_alone_and_a_part_may_bring_its_own_groups() -> Non
         def parameter_groups(self):
             return [{"params": list(self.parameters()), "lr": 7.0}]
 
-    model = FaceModel(TinyBackbone(), 6)
+    model = FaceModel(TinyBackbone(), EmbeddingLayer(dim=6))
     groups = parameter_groups(model.backbone, model.embedding, Own(), object(), None)
     assert [group.get("weight_decay") for group in groups] == [None, 0.0, None, 0.0, None]
     assert [parameter.ndim for group in groups[:2] for parameter in group["params"]] == [2, 1]

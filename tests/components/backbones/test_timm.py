@@ -15,6 +15,7 @@ from metricface.components.backbones import timm as subject
 from metricface.components.backbones.timm import TimmBackbone
 from metricface.contracts import KINDS
 from metricface.errors import ModelError, RecipeError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.model.hub import Found, OutOfReach
 from metricface.recipe.signature import arguments_model, validated
@@ -224,7 +225,7 @@ def test_the_stages_are_those_of_timm_and_hold_every_parameter():
     [("vit_tiny_patch16_224", 13), ("convnext_atto", 5), ("mobilenetv3_small_050", 7)],
 )
 def test_stages_can_be_frozen_and_slowed_down_in_every_family(name, count):
-    model = FaceModel(TimmBackbone(model=name, weights="random"), 8)
+    model = FaceModel(TimmBackbone(model=name, weights="random"), EmbeddingLayer(dim=8))
     stages = model.backbone.parameter_stages()
     assert len(stages) == count
     listed = [parameter for stage in stages for parameter in stage]
@@ -271,7 +272,7 @@ def write_model(folder: Path, model: FaceModel, **backbone: str) -> Path:
 
 @pytest.mark.parametrize("named", ["run", "run/model", "run/model/model.safetensors"])
 def test_a_model_of_ones_own_is_trained_further(named, tmp_path):
-    model = FaceModel(TimmBackbone(model=TINY, weights="random"), 16)
+    model = FaceModel(TimmBackbone(model=TINY, weights="random"), EmbeddingLayer(dim=16))
     folder = write_model(tmp_path / "run" / "model", model, name="timm")
     backbone = TimmBackbone(model=TINY, weights=str(tmp_path / named))
     assert all(torch.equal(backbone.state_dict()[name], value) for name, value in model.backbone.state_dict().items())

@@ -15,6 +15,7 @@ from metricface.components import _pml as pml
 from metricface.components.losses.pml import PmlLoss
 from metricface.contracts import Batch, LossInput
 from metricface.errors import RecipeError, TrainingError
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.training.checkpoint import read_checkpoint, save_checkpoint
 from metricface.training.parameters import parameter_groups
@@ -79,7 +80,7 @@ def test_every_loss_has_the_librarys_value_and_gradient(name: str) -> None:
 
 def training(name: str, **arguments: Any) -> TrainingState:
     loss = make(name, **arguments)
-    model = FaceModel(TinyBackbone(), D)
+    model = FaceModel(TinyBackbone(), EmbeddingLayer(dim=D))
     optimizer = torch.optim.Adam(parameter_groups(model.backbone, model.embedding, loss), lr=0.01)
     return TrainingState(model, (LossTerm("pml", loss),), optimizer)
 

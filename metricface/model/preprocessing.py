@@ -1,0 +1,75 @@
+"""How a photo becomes what a model is given: the same in training, evaluation and use, and stored in model.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import torch
+
+from metricface.model.views import middle
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from metricface.contracts import Image
+
+Colour = Literal["RGB"]
+Interpolation = Literal["area"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """Crop, size and normalisation of photos: one value that a model is trained with and keeps.
+
+    Args:
+        image_size: S, side length of the square in pixels.
+        mean, std: of each channel, in [0, 1], in the order of `colour`.
+        crop: central share of each side that is kept before resizing, in (0, 1].
+        colour: the order of the channels, of photos and of what comes out.
+        interpolation: "area" averages when shrinking and is bilinear when enlarging, see `resize`.
+    """
+
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    crop: float = 1.0
+    colour: Colour = "RGB"
+    interpolation: Interpolation = "area"
+
+    def __call__(self, photo: Image) -> Tensor:
+        """uint8 (H, W, 3) of any size -> float32 (3, S, S), as the model is given it."""
+        return self.tensor([self.square(photo)])[0]
+
+    def square(self, photo: Image) -> Image:
+        """uint8 (H, W, 3) of any size -> uint8 (S, S, 3): the middle of it, resized."""
+        return resize(central_crop(photo, self.crop), self.image_size)
+
+    def tensor(self, squares: Sequence[Image]) -> Tensor:
+        """B times uint8 (S, S, 3) -> float32 (B, 3, S, S): (photo / 255 - mean) / std."""
+        mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (self.mean, self.std))
+        stacked = torch.from_numpy(np.stack(squares))
+        return stacked.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+
+def central_crop(image: Image, share: float) -> Image:
+    """Return the middle of uint8 (H, W, 3) that keeps `share`, in (0, 1], of its height and of its width."""
+    height, width = image.shape[:2]
+    rows, columns = middle(height, width, share)
+    return image[rows, columns]
+
+
+def resize(image: Image, size: int) -> Image:
+    """Resize uint8 (H, W, 3) to (size, size, 3): area averages when shrinking, bilinear when enlarging.
+
+    The aspect ratio is not kept: face crops of one data set share theirs, and a crop would lose part of the face.
+    """
+    height, width = image.shape[:2]
+    if (height, width) == (size, size):
+        return image
+    shrinking = min(height, width) >= size
+    resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
