@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -14,18 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import ROOT
+from support.interruption import press_ctrl_c
 from support.layouts import write_rows
 from support.task_a_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
-from metricface.components.registry import installed_registries
-from metricface.contracts import Silent
 from metricface.data.making.demo import demo
-from metricface.errors import Interrupted
-from metricface.recipe.load import load_recipe
-from metricface.runs.run import run
-from metricface.training.state import StepDone
 
 EXPERIMENTS = ROOT / "experiments"
 TINY = ("data.image_size=32", "backbone.name=timm", "backbone.model=test_resnet", "backbone.weights=random")
@@ -79,17 +73,13 @@ def test_our_recipes_run_on_the_demo(name: str, orl: Path, tmp_path: Path) -> No
     assert 0 <= headline["figures"]["balanced_accuracy"]["value"] <= 1
 
 
-def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(recipe: Path) -> None:
-    overrides = sets("sampler.name=class-balanced", "train.epochs=8", "train.select=classification.balanced_accuracy")
+def test_a_resumed_run_ends_with_the_figures_of_an_uninterrupted_one(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = sets("sampler.name=class-balanced", "train.epochs=3", "train.select=classification.balanced_accuracy")
     assert metricface("run", recipe, *overrides, "--out", "whole").exit_code == 0
-    known = installed_registries()
-
-    def ctrl_c(event: object) -> None:
-        if isinstance(event, StepDone) and event.step == 9:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(Interrupted):
-        run(load_recipe(recipe, overrides[1::2], known), known, Silent(), out=Path("cut"), observers=(ctrl_c,))
+    press_ctrl_c(monkeypatch, at_step=6)  # in the middle of the second epoch
+    assert metricface("run", recipe, *overrides, "--out", "cut").exit_code == 130
     done = metricface("run", recipe, *overrides, "--out", "cut", "--resume")
     assert done.exit_code == 0, done.output
     assert Path("cut/metrics.jsonl").read_text() == Path("whole/metrics.jsonl").read_text()

@@ -38,6 +38,7 @@ SETTINGS = {
     "lr": 1e-3,
     "classes": ["male", "female"],
     "model": "test_resnet",
+    "depth": 18,
     "weights": "random",
     "manifest": "",
     "loss": "MultiSimilarityLoss",
