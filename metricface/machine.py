@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from metricface.errors import RecipeError
 if TYPE_CHECKING:
     import torch
 
+_RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _MOST_WORKERS = 8
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
@@ -113,3 +116,17 @@ def worker_count(wanted: int | str, device: torch.device) -> int:
     if isinstance(wanted, int):
         return wanted
     return min(_MOST_WORKERS, usable_cores() - 1) if device.type == "cuda" else 0
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device as a reader would name it."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}

@@ -1,23 +1,69 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import metricface
 
+SCRIPT = """\
+from typing import assert_type
+
+import metricface
+from metricface.build.model_file import LoadedModel
+
+model = metricface.load_model("runs/mine")
+assert_type(model, LoadedModel)
+done = metricface.run("mine.toml", console=metricface.Silent())
+metricface.compare("runs/a", done.folder, samples=100, seed=0)
+for name in metricface.__all__:
+    print(name)
+"""
+
 
 def test_every_public_name_is_there() -> None:
-    names = dir(metricface)
-    assert {"load_recipe", "load_model", "LossInput", "__version__"} <= set(names)
-    for name in names:
-        assert getattr(metricface, name) is not None
+    assert dir(metricface) == sorted(metricface.__all__)
+    for name in metricface.__all__:
+        found = getattr(metricface, name)
+        assert getattr(found, "__doc__", None), name
     with pytest.raises(AttributeError, match="module 'metricface' has no attribute 'nothing'"):
         _ = metricface.nothing
+
+
+def test_type_checkers_and_python_see_the_same_names() -> None:
+    tree = ast.parse(Path(metricface.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    shown = {
+        alias.asname or alias.name: f"{node.module}:{alias.name}"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(shown) == set(metricface.__all__) - {"__version__"}
+    for name, home in shown.items():
+        module, _, attribute = home.partition(":")
+        assert getattr(metricface, name) is getattr(import_module(module), attribute)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, metricface; print({'torch', 'numpy', 'cv2'} & set(sys.modules), len(metricface.__version__))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set() 5\n"
+
+
+def test_a_type_checker_sees_the_types_and_refuses_other_names(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.py", tmp_path / "bad.py"
+    good.write_text(SCRIPT)
+    bad.write_text("import metricface\n\nmetricface.no_such_name\nmetricface.load_model(5)\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(good), str(bad)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [
+        f'{bad}:3: error: Module has no attribute "no_such_name"  [attr-defined]',
+        f'{bad}:4: error: Argument 1 to "load_model" has incompatible type "int"; expected "str | PathLike[str]"'
+        "  [arg-type]",
+    ]

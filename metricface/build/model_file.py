@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from metricface import __version__
 from metricface.build import components as make
 from metricface.build.experiment import Experiment
-from metricface.components.registry import Registries
+from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import KINDS, HasStoredArguments, Head, wants_logits
 from metricface.contracts.results import OperatingPoint, Result
 from metricface.errors import ModelError
@@ -89,14 +90,19 @@ def save_model(folder: Path, experiment: Experiment, trained: dict[str, Any], re
     return digest
 
 
-def load_model(path: Path, registries: Registries) -> LoadedModel:
+def load_model(path: str | PathLike[str], registries: Registries | None = None) -> LoadedModel:
     """Read a model folder or the model of a run folder; nothing in it can run code.
+
+    Args:
+        path: the folder.
+        registries: kind -> registry; None looks at the installed packages.
 
     Raises:
         ModelError: missing, damaged, of a newer format, or weights that do not belong to the description.
         PluginError: its backbone comes from a package that is not installed.
     """
-    found = read_model(path)
+    registries = installed_registries() if registries is None else registries
+    found = read_model(Path(path))
     description = found.description
     preprocessing = description.transform.preprocessing
     model = make.face_model(

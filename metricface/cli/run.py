@@ -49,10 +49,8 @@ def run(
     from metricface.recipe.load import load_recipe
 
     registries = installed_registries()
-    given = overrides or []
-    recipes = [
-        load_recipe(recipe, one, registries) for one in ([given] if seeds is None else _with_seeds(given, seeds))
-    ]
+    sets = [overrides or []] if seeds is None else _with_seeds(overrides or [], seeds)
+    recipes = [load_recipe(recipe, one, registries) for one in sets]
     with Screen() as screen:
         if dry_run:
             document = _dry_run(recipes, registries, screen, out=out, resume=resume, with_seeds=seeds is not None)

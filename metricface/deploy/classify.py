@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import IO
 
@@ -67,7 +68,7 @@ class Classifier:
 
     Args:
         path: a model folder or a run folder.
-        registries: kind -> registry.
+        registries: kind -> registry; None looks at the installed packages.
         device: as `train.device`.
 
     `notices` are remarks for the user.
@@ -76,7 +77,9 @@ class Classifier:
         ModelError: no usable model, or one that keeps no classifier.
     """
 
-    def __init__(self, path: Path, registries: Registries, *, device: str = "auto") -> None:
+    def __init__(
+        self, path: str | PathLike[str], registries: Registries | None = None, *, device: str = "auto"
+    ) -> None:
         loaded = load_model(path, registries)
         fitted = _operating_points(loaded)
         if loaded.head is None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from metricface.build import components as make
 from metricface.build.experiment import describe_photos
 from metricface.build.model_file import LoadedModel, load_model, named_evaluators, stored_component
-from metricface.components.registry import Registries
-from metricface.contracts import Console, Dataset, Evaluator, wants_logits
+from metricface.components.registry import Registries, installed_registries
+from metricface.contracts import Console, Dataset, Evaluator, Silent, wants_logits
 from metricface.contracts.results import Result
 from metricface.data.gallery_and_probes import GalleryAndProbes
 from metricface.data.photos import Photos
@@ -29,10 +32,10 @@ _PLAIN = Reference(name=IDENTIFICATION, arguments={})  # for a model without one
 
 
 def evaluate_model(
-    path: Path,
-    data: Path | None,
-    registries: Registries,
-    console: Console,
+    path: str | PathLike[str],
+    data: Path | None = None,
+    registries: Registries | None = None,
+    console: Console | None = None,
     *,
     gallery_and_probes: tuple[Path, Path] | None = None,
     device: str = "auto",
@@ -45,8 +48,8 @@ def evaluate_model(
     Args:
         path: a model folder or a run folder.
         data: a data root (its val split is used), a split folder, or None for the root that it was trained on.
-        registries: kind -> registry.
-        console: told of notices and progress.
+        registries: kind -> registry; None looks at the installed packages.
+        console: told of notices and progress; None for a silent one.
         gallery_and_probes: two folders of people's folders to identify with instead of `data`, whatever evaluators
             the model has.
         device: as `train.device`.
@@ -54,31 +57,36 @@ def evaluate_model(
     Raises:
         ModelError: no usable model, or one without evaluators. DataError: the data is missing or unfit.
     """
+    registries = installed_registries() if registries is None else registries
+    console = Silent() if console is None else console
     loaded = load_model(path, registries)
-    description = loaded.description
     if gallery_and_probes is None:
-        asked = _stored_data(description, data, registries)
+        asked = _stored_data(loaded.description, data, registries)
     else:
-        asked = _gallery_and_probes(description, *gallery_and_probes, registries)
+        asked = _gallery_and_probes(loaded.description, *gallery_and_probes, registries)
     evaluators = _evaluators(loaded, asked.evaluators, registries)
     for evaluator in evaluators.values():
         evaluator.check(asked.dataset)
-    photos = Photos(asked.dataset, loaded.preprocessing, _CACHE, console.progress("reading"))
-    for notice in photos.notices:
-        console.say(notice)
-    chosen = choose_device(device)
-    subject = ModelSubject(
-        laid_out(loaded.model, chosen),
-        photos,
-        loaded.preprocessing,
-        head=make.on(chosen, loaded.head),
-        device=chosen,
-        workers=worker_count("auto", chosen),
-        progress=console.progress("evaluating"),
-    )
+    subject = _subject(loaded, asked.dataset, console, choose_device(device))
     points = {} if asked.fitted_here else loaded.operating_points
     results = {name: evaluator(subject.offering(points.get(name, ()))) for name, evaluator in evaluators.items()}
-    return results, {**asked.named, **describe_photos(photos)}
+    return results, {**asked.named, **describe_photos(subject.dataset)}
+
+
+def _subject(loaded: LoadedModel, dataset: Dataset, console: Console, device: torch.device) -> ModelSubject:
+    """Read the photos, tell of those that cannot be read, and return the model with them."""
+    photos = Photos(dataset, loaded.preprocessing, _CACHE, console.progress("reading"))
+    for notice in photos.notices:
+        console.say(notice)
+    return ModelSubject(
+        laid_out(loaded.model, device),
+        photos,
+        loaded.preprocessing,
+        head=make.on(device, loaded.head),
+        device=device,
+        workers=worker_count("auto", device),
+        progress=console.progress("evaluating"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Comparison:
         }
 
 
-def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
+def compare_runs(a: str | PathLike[str], b: str | PathLike[str], *, samples: int = 10_000, seed: int = 0) -> Comparison:
     """Compare two finished runs, folders of runs of several seeds, or folders that `eval --outcomes` wrote.
 
     Args:
@@ -65,7 +66,7 @@ def compare_runs(a: Path, b: Path, *, samples: int, seed: int) -> Comparison:
         UsageError: a folder is not there.
         DataError: a run is not finished or has no outcomes; or the runs are not of the same probes.
     """
-    sides = (_runs(a), _runs(b))
+    sides = (_runs(Path(a)), _runs(Path(b)))
     outcomes = [{str(run): _outcomes(run) for run in side} for side in sides]
     differences: list[Difference] = []
     notes: list[str] = []

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from os import PathLike
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from metricface import __version__
 from metricface.build.experiment import Experiment, build_experiment, describe_photos
 from metricface.build.model_file import save_model
-from metricface.components.registry import Registries
-from metricface.contracts import Console
+from metricface.components.registry import Registries, installed_registries
+from metricface.contracts import Console, Silent
 from metricface.contracts.results import Result
 from metricface.data.photos import Photos
 from metricface.evaluation.report.classification_plots import plot_classification
@@ -24,6 +21,8 @@ from metricface.evaluation.report.outcomes import file_stem, write_outcomes
 from metricface.evaluation.report.plots import plot_losses, plot_metrics
 from metricface.evaluation.stored_results import read_results
 from metricface.files import write_json, write_text
+from metricface.machine import device_name, versions
+from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.runs.choose import choose_folder, find_finished
 from metricface.runs.folder import FINISHED, RunFolder, now
@@ -34,8 +33,6 @@ from metricface.training.journal import Journal
 from metricface.training.precision import Precision
 from metricface.training.state import Observer, TrainingState
 from metricface.training.trainer import Plan, fit
-
-_RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +49,9 @@ class Finished:
 
 
 def run(
-    recipe: Recipe,
-    registries: Registries,
-    console: Console,
+    recipe: Recipe | str | PathLike[str],
+    registries: Registries | None = None,
+    console: Console | None = None,
     *,
     out: Path | None = None,
     resume: bool = False,
@@ -63,9 +60,9 @@ def run(
     """Train and evaluate a recipe; leave the model, the report and the record in the run folder.
 
     Args:
-        recipe: a checked recipe.
-        registries: kind -> registry.
-        console: told of notices and progress.
+        recipe: a checked recipe, or the path of one.
+        registries: kind -> registry; None looks at the installed packages.
+        console: told of notices and progress; None for a silent one.
         out: the run folder itself; None for runs/<name>/<UTC>-<hash4>/.
         resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet); of a finished one
             in `out`, return the report that is there.
@@ -74,6 +71,9 @@ def run(
     Raises:
         Interrupted: a checkpoint is saved unless training had not begun. MetricFaceError: what the user can fix.
     """
+    registries = installed_registries() if registries is None else registries
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe), registries=registries)
+    console = Silent() if console is None else console
     if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
         console.say(f"finished already in {done.folder}")
         return done
@@ -237,15 +237,3 @@ def _choose_epoch(experiment: Experiment, plan: Plan) -> tuple[int, str]:
     else:
         where = "on val itself, so the figures here are optimistic (name another split as data.calibration)"
     return best.epoch, f"epoch {best.epoch + 1} of {plan.epochs}, the best {metric} ({best.value:.4f}) {where}"
-
-
-def device_name(device: torch.device) -> str:
-    """Return the device as a reader would name it."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}

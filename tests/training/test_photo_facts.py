@@ -18,6 +18,7 @@ from metricface.components.registry import Registry, installed_registries
 from metricface.contracts import Batch, View, photo_facts_of
 from metricface.data.loader import TrainLoader
 from metricface.data.photos import Photos
+from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
 from metricface.testing import ConformanceError, check_head, check_loss
 from metricface.training.parameters import parameter_groups
@@ -153,7 +154,7 @@ def make_loader() -> TrainLoader:
 
 def make_state(head: Any, losses: dict[str, Any], miner: Any = None) -> TrainingState:
     torch.manual_seed(3)
-    model = FaceModel(TinyBackbone(), 8)
+    model = FaceModel(TinyBackbone(), EmbeddingLayer(dim=8))
     groups = parameter_groups(model.backbone, model.embedding, head)
     terms = tuple(LossTerm(name, loss) for name, loss in losses.items())
     return TrainingState(model, terms, torch.optim.SGD(groups, lr=0.1), head=head, miner=miner)

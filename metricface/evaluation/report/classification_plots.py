@@ -39,13 +39,13 @@ def plot_classification(
         return []
     labels, predicted = np.array(outcomes["label"], np.str_), np.array(outcomes["predicted"], np.str_)
     score, probability = np.array(outcomes["score"], np.float64), np.array(outcomes["probability"], np.float64)
-    drawn = {"confusion": _confusion(labels, predicted, classes)}
+    drawn = {"confusion.png": _confusion(labels, predicted, classes)}
     if len(classes) == 2 and len(set(labels)) == 2:
         positive = labels == classes[1]
-        drawn["roc"] = _roc(positive, score, classes[1])
-        drawn["precision_recall"] = _precision_recall(positive, score, classes[1])
-    drawn["reliability"] = _reliability(labels, predicted, score, probability, classes)
-    paths = {folder / f"{name}{suffix}.png": figure for name, figure in drawn.items()}
+        drawn["roc.png"] = _roc(positive, score, classes[1])
+        drawn["precision_recall.png"] = _precision_recall(positive, score, classes[1])
+    drawn["reliability.png"] = _reliability(labels, predicted, score, probability, classes)
+    paths = {folder / name.replace(".", f"{suffix}."): figure for name, figure in drawn.items()}
     for path, figure in paths.items():
         write_atomically(path, partial(figure.savefig, format="png", dpi=120))
     return list(paths)
