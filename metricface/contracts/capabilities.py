@@ -147,7 +147,10 @@ def photo_facts_of(part: object) -> tuple[str, ...]:
     call = part.forward if isinstance(part, HasForward) else part
     if not callable(call):
         return ()
-    asked = inspect.signature(call).parameters
+    try:
+        asked = inspect.signature(call).parameters
+    except (TypeError, ValueError):  # a compiled one that does not say what it takes
+        return ()
     return tuple(name for name in ("conditions", "indices") if name in asked)
 
 

@@ -69,6 +69,7 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         self.set_precision(self.precision)
+        # Of "conditions" and "indices"; looked up here, so that no step has to.
         self.head_asks, self.miner_asks = photo_facts_of(self.head), photo_facts_of(self.miner)
         self.average = ModelEmaV3(self._averaged(), decay=self.ema, use_warmup=True) if self.ema else None
         for group in self.optimizer.param_groups:

@@ -248,7 +248,7 @@ def test_who_asks_for_what() -> None:
     class Asks(torch.nn.Module):
         def forward(self, embeddings: Tensor, labels: Tensor | None = None, indices: Tensor | None = None) -> None: ...
 
-    assert [photo_facts_of(part) for part in (None, plain, swallows, Asks())] == [(), (), (), ("indices",)]
+    assert [photo_facts_of(part) for part in (None, plain, swallows, dict, Asks())] == [(), (), (), (), ("indices",)]
 
 
 def test_a_head_that_cannot_do_without_conditions_does_not_conform() -> None:
