@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 import metricface
 
@@ -56,14 +57,22 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert done.stdout == "set() 5\n"
 
 
-def test_a_type_checker_sees_the_types_and_refuses_other_names(tmp_path: Path) -> None:
-    good, bad = tmp_path / "good.py", tmp_path / "bad.py"
-    good.write_text(SCRIPT)
-    bad.write_text("import metricface\n\nmetricface.no_such_name\nmetricface.load_model(5)\n")
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(good), str(bad)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == [
-        f'{bad}:3: error: Module has no attribute "no_such_name"  [attr-defined]',
-        f'{bad}:4: error: Argument 1 to "load_model" has incompatible type "int"; expected "str | PathLike[str]"'
-        "  [arg-type]",
-    ]
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        (SCRIPT, []),
+        (
+            "import metricface\nmetricface.no_such_name\nmetricface.load_model(5)\n",
+            [
+                '<string>:2: error: Module has no attribute "no_such_name"  [attr-defined]',
+                '<string>:3: error: Argument 1 to "load_model" has incompatible type "int"; '
+                'expected "str | PathLike[str]"  [arg-type]',
+            ],
+        ),
+    ],
+    ids=["right", "wrong"],
+)
+def test_a_type_checker_sees_the_types_and_refuses_other_names(script: str, found: list[str]) -> None:
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == found, done.stderr

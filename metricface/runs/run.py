@@ -82,14 +82,7 @@ def run(
         plan = _plan(recipe, folder)
         experiment = _begin(recipe, registries, console, folder, plan)
         journal = Journal(folder.metrics_path, folder.times_path, experiment.state)
-        latest: dict[int, dict[str, Result]] = {}  # the last evaluation, by epoch: the report need not repeat it
-
-        def evaluate(state: TrainingState) -> dict[str, Result]:
-            latest.clear()
-            latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
-            return latest[state.epoch]
-
-        fit(experiment.state, experiment.loader, evaluate, plan, interruption, (journal, *observers))
+        latest = _train(experiment, plan, console, interruption, (journal, *observers))
         return Finished(folder.path, _report(experiment, plan, folder, console, latest))
 
 
@@ -139,6 +132,21 @@ def _begin(recipe: Recipe, registries: Registries, console: Console, folder: Run
         experiment.state.load_state_dict(saved)
     _record(folder, experiment, fresh=saved is None)
     return experiment
+
+
+def _train(
+    experiment: Experiment, plan: Plan, console: Console, interruption: Interruption, observers: Sequence[Observer]
+) -> dict[int, dict[str, Result]]:
+    """Train to the end; return the last evaluation, by its epoch: the report need not repeat it."""
+    latest: dict[int, dict[str, Result]] = {}
+
+    def evaluate(state: TrainingState) -> dict[str, Result]:
+        latest.clear()
+        latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
+        return latest[state.epoch]
+
+    fit(experiment.state, experiment.loader, evaluate, plan, interruption, observers)
+    return latest
 
 
 def _evaluate(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from support.fakes import SPEC, InOrder, MemoryDataset, TinyBackbone
+from support.fakes import PREPROCESSING, InOrder, MemoryDataset, TinyBackbone
 from support.installed import install, installing
 from torch import Tensor
 
@@ -149,7 +149,9 @@ class Darken:
 
 
 def make_loader() -> TrainLoader:
-    return TrainLoader(Photos(MemoryDataset(), 8, 1 << 30), InOrder(24, 5), [Darken()], SPEC, batch_size=5, seed=7)
+    return TrainLoader(
+        Photos(MemoryDataset(), PREPROCESSING, 1 << 30), InOrder(24, 5), [Darken()], PREPROCESSING, batch_size=5, seed=7
+    )
 
 
 def make_state(head: Any, losses: dict[str, Any], miner: Any = None) -> TrainingState:
