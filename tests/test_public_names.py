@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -64,15 +65,21 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         (
             "import metricface\nmetricface.no_such_name\nmetricface.load_model(5)\n",
             [
-                '<string>:2: error: Module has no attribute "no_such_name"  [attr-defined]',
-                '<string>:3: error: Argument 1 to "load_model" has incompatible type "int"; '
+                'script.py:2: error: Module has no attribute "no_such_name"  [attr-defined]',
+                'script.py:3: error: Argument 1 to "load_model" has incompatible type "int"; '
                 'expected "str | PathLike[str]"  [arg-type]',
             ],
         ),
     ],
     ids=["right", "wrong"],
 )
-def test_a_type_checker_sees_the_types_and_refuses_other_names(script: str, found: list[str]) -> None:
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def test_a_type_checker_sees_the_types_and_refuses_other_names(script: str, found: list[str], tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(script)
+    ours = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *ours]
+    environment = {**os.environ, "MYPYPATH": str(ROOT)}  # mypy does not follow an editable install
+    done = subprocess.run(
+        [*command, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.stdout.splitlines() == found, done.stderr
+    assert done.returncode == bool(found)
