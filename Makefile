@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
+# Tests are small: processes beside each other are quicker than threads in one, and idle threads must not spin.
+JOBS ?= 2
+test test-fast test-slow coverage: export OMP_NUM_THREADS := 1
+test test-fast test-slow coverage: export OMP_WAIT_POLICY := PASSIVE
 
 # Left out of test-fast, by measured time: whole runs, other processes, photos that are drawn, a test of every component.
 LONGER := cli runs deploy testing data/making evaluation/report test_documentation.py \
@@ -28,16 +32,16 @@ run: setup       ## Train and evaluate on embedded real faces: experiments/task_
 	$(BIN)/metricface run experiments/task_b.toml
 
 test: lint       ## Linters, types, and all tests but the slow ones
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS)
 
 test-fast: setup ## The tests to run while you work; ARGS="-k margin" chooses among them
-	$(BIN)/pytest tests $(LONGER:%=--ignore tests/%) $(ARGS)
+	$(BIN)/pytest -n $(JOBS) tests $(LONGER:%=--ignore tests/%) $(ARGS)
 
 test-slow: setup ## The tests that take minutes
 	$(BIN)/pytest -m slow
 
 coverage: setup  ## Lines that no test reaches; ARGS=tests/recipe looks at some tests only
-	$(BIN)/pytest --cov=metricface --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --cov=metricface --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: setup      ## Linters and types, as before every commit
 	$(BIN)/ruff check .

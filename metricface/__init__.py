@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from metricface.build.model_file import load_model
+    from metricface.build.model_folder import load_model
     from metricface.components.registry import installed_registries
     from metricface.contracts import Batch, EmbeddingSet, HeadOutput, Item, LossInput, Result, Silent, View
     from metricface.deploy.classify import Classifier
@@ -55,7 +55,7 @@ else:
         "compare": "metricface.runs.compare:compare_runs",
         "evaluate_model": "metricface.deploy.evaluate",
         "installed_registries": "metricface.components.registry",
-        "load_model": "metricface.build.model_file",
+        "load_model": "metricface.build.model_folder",
         "load_recipe": "metricface.recipe.load",
         "run": "metricface.runs.run",
     }

@@ -25,7 +25,7 @@ class EvaluationError(MetricFaceError):
 
 
 class ModelError(MetricFaceError):
-    """A model file or checkpoint cannot be used."""
+    """A model folder or checkpoint cannot be used."""
 
 
 class UsageError(MetricFaceError):

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from support import ROOT, task_a_tree, task_b_tree
 from typer.testing import CliRunner
 
-from metricface.build.model_file import load_model
+from metricface.build.model_folder import load_model
 from metricface.cli.app import app
 from metricface.components.registry import installed_registries
 

@@ -16,7 +16,7 @@ SCRIPT = """\
 from typing import assert_type
 
 import metricface
-from metricface.build.model_file import LoadedModel
+from metricface.build.model_folder import LoadedModel
 
 model = metricface.load_model("runs/mine")
 assert_type(model, LoadedModel)

@@ -1,1 +1,1 @@
-"""From a recipe to objects, and from a model file to a model."""
+"""From a recipe to objects, and from a model folder to a model."""

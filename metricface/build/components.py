@@ -57,7 +57,7 @@ def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
 def face_model(
     registries: Registries, backbone: ComponentSpec, layer: EmbeddingLayer | None, image_size: int
 ) -> FaceModel:
-    """Return the model of a recipe or of a model file, for photos of `image_size` pixels a side."""
+    """Return the model of a recipe or of a model folder, for photos of `image_size` pixels a side."""
     return FaceModel(cast(Backbone, component(registries, backbone, image_size=image_size)), layer)
 
 

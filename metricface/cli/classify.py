@@ -30,7 +30,7 @@ def classify(
     force: Annotated[bool, typer.Option("--force", help="Replace the CSV if it is there.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 64,
 ) -> None:
-    """Label photos with a trained classifier; classes, threshold and temperature come from the model file."""
+    """Label photos with a trained classifier; classes, threshold and temperature come from the model folder."""
     if out is None and not as_json:
         raise UsageError("classify: nowhere to put the labels. Say -o out.csv, or --json for lines on stdout.")
     check_model(model)

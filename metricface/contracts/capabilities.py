@@ -39,7 +39,7 @@ class HasImageSize(Protocol):
 
 @runtime_checkable
 class HasStoredArguments(Protocol):
-    """Optional on backbones: arguments that a model file keeps in place of the recipe's.
+    """Optional on backbones: arguments that a model folder keeps in place of the recipe's.
 
     For those that name what may not be in reach when the model is used, such as a description on the hub.
     """

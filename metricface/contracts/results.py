@@ -86,7 +86,7 @@ class Result:
     Args:
         readings: a single one, or headline figures beside the others, are named ""; two of one name are joined, so
             that a reading can have rows by class and by group.
-        operating_points: what goes into the model file.
+        operating_points: what goes into the model folder.
         refusals: what cannot be given.
         outcomes: what became of every probe or photo, column -> one value per row, so that two models can be compared
             on the same ones; {} where there is nothing to compare. Goes into a CSV file of its own: it is not in JSON,

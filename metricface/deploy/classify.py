@@ -16,7 +16,7 @@ import numpy.typing as npt
 from torch import nn
 
 from metricface.build import components as make
-from metricface.build.model_file import LoadedModel, load_model, named_evaluators
+from metricface.build.model_folder import LoadedModel, load_model, named_evaluators
 from metricface.components.registry import Registries
 from metricface.contracts import Head, Progress
 from metricface.contracts.results import OperatingPoint
@@ -64,7 +64,7 @@ class Found:
 
 
 class Classifier:
-    """A model file's classifier: everything that it needs comes from the file.
+    """A model folder's classifier: everything that it needs comes from there.
 
     Args:
         path: a model folder or a run folder.

@@ -1,4 +1,4 @@
-"""Evaluating a model file on a folder: `metricface eval`."""
+"""Evaluating the model of a model folder on photos: `metricface eval`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from metricface.build import components as make
 from metricface.build.experiment import describe_photos
-from metricface.build.model_file import LoadedModel, load_model, named_evaluators, stored_component
+from metricface.build.model_folder import LoadedModel, load_model, named_evaluators, stored_component
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import Console, Dataset, Evaluator, Silent, wants_logits
 from metricface.contracts.results import Result
@@ -91,7 +91,7 @@ def _subject(loaded: LoadedModel, dataset: Dataset, console: Console, device: to
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What to evaluate on, and with which evaluators of a model file.
+    """What to evaluate on, and with which evaluators of a model folder.
 
     `evaluators` are by name; `named` is what a report says of the data; `fitted_here` whether the model's thresholds
     were fitted on it.
@@ -104,7 +104,7 @@ class _Asked:
 
 
 def _stored_data(description: Description, data: Path | None, registries: Registries) -> _Asked:
-    """Return the dataset that a model file names, on its own root or another, with the model's own evaluators."""
+    """Return the dataset that a model folder names, on its own root or another, with the model's own evaluators."""
     own = Path(description.data.root)
     root = own if data is None else data
     split = "val" if (root / "val").is_dir() or data is None else ""
@@ -139,6 +139,6 @@ def _evaluators(
         found[name] = make.component(registries, stored, class_names=loaded.description.labels)
         if wants_logits(found[name]) and loaded.head is None:
             raise ModelError(
-                f"{loaded.folder}: evaluator {name!r} needs class logits, but the model file keeps no head."
+                f"{loaded.folder}: evaluator {name!r} needs class logits, but the model folder keeps no head."
             )
     return found

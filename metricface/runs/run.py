@@ -1,4 +1,4 @@
-"""One run from recipe to report: lock, fit, evaluate, report, model file."""
+"""One run from recipe to report: lock, fit, evaluate, report, model folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from metricface import __version__
 from metricface.build.experiment import Experiment, build_experiment, describe_photos
-from metricface.build.model_file import save_model
+from metricface.build.model_folder import save_model
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import Console, Silent
 from metricface.contracts.results import Result

@@ -74,7 +74,7 @@ def input_spec(on: BackboneOnTrial) -> None:
         raise Violation(f"image_size is {spec.image_size!r}")
 
 
-@check("dims", why="The embedding layer and the model file are made for the number that it tells.")
+@check("dims", why="The embedding layer and the model folder are made for the number that it tells.")
 def dims(on: BackboneOnTrial) -> None:
     """`feature_dim` is F of the features (B, F) that it gives."""
     told, found = getattr(on.backbone, "feature_dim", None), on.features(on.photos(2))
@@ -124,7 +124,7 @@ def gradient(on: BackboneOnTrial) -> None:
         backward(network(photos).square().mean(), photos, network, f"photos {tuple(photos.shape)}")
 
 
-@check("state", why="The model file holds what state_dict gives, and nothing else.")
+@check("state", why="The model folder holds what state_dict gives, and nothing else.")
 def state(on: BackboneOnTrial) -> None:
     """Its state_dict holds tensors only, and makes another one of the same kind give the same features."""
     other = _made(on.trial, seed=3)

@@ -56,7 +56,7 @@ def test_a_run_leaves_report_pictures_and_a_classifier(finished: Path) -> None:
     text = (finished / "report.md").read_text()
     assert text.startswith("# classification: 2 classes, 40 photos of val\n")
     assert "| photos of | taken for male | taken for female |" in text
-    assert "In the model file: threshold " in text
+    assert "In the model folder: threshold " in text
     described = json.loads((finished / "model" / "model.json").read_text())
     assert described["labels"] == ["male", "female"]
     assert described["operating_points"]["classification"] == found["operating_points"]
@@ -194,7 +194,7 @@ def test_a_model_file_of_before_there_were_heads_still_loads(finished: Path, tmp
     (tmp_path / "model" / "model.json").write_text(json.dumps(described))
     done = metricface("eval", tmp_path / "model")
     assert done.exit_code == 1
-    assert "evaluator 'classification' needs class logits, but the model file keeps no head." in done.stderr
+    assert "evaluator 'classification' needs class logits, but the model folder keeps no head." in done.stderr
 
 
 def test_a_calibration_split_fits_the_threshold_and_eval_uses_it(tree: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from support.task_b_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
-from metricface.build.model_file import load_model
+from metricface.build.model_folder import load_model
 from metricface.cli.app import app
 from metricface.components.registry import installed_registries
 from metricface.contracts import Result as Found

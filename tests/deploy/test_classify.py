@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.task_a_tree import make_tree, photo, write_recipe
 
-from metricface.build.model_file import load_model
+from metricface.build.model_folder import load_model
 from metricface.components.registry import installed_registries
 from metricface.contracts import Silent
 from metricface.data import photos as reading

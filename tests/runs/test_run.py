@@ -229,7 +229,7 @@ def test_fine_tuning_starts_from_backbone_and_embedding_layer_of_a_run(recipe: P
 
 
 def test_a_fine_tuned_model_needs_the_first_one_no_more(recipe: Path, finished: Path, tmp_path: Path) -> None:
-    from metricface.build.model_file import load_model
+    from metricface.build.model_folder import load_model
 
     first = finished.rename(finished.with_name("moved"))
     folder = train(recipe, tmp_path / "second", f"backbone.weights={first}", "train.epochs=1").folder

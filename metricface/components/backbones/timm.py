@@ -84,7 +84,7 @@ class TimmBackbone(nn.Module):
         return size
 
     def stored_arguments(self) -> dict[str, Any]:
-        """Return what a model on the hub is in timm's own words, so that its model file needs no hub."""
+        """Return what a model on the hub is in timm's own words, so that its model folder needs no hub."""
         if not self._architecture.hub_id:
             return {}
         return {

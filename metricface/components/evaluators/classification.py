@@ -24,12 +24,12 @@ class Classification:
 
     With two classes, label 1 is the positive one, and there are two readings: `threshold-0.5`, and
     `fitted-threshold` at the threshold of the rule. The headline figures (`accuracy`, `balanced_accuracy`, `f1`, ...)
-    are those of `fitted-threshold`, the one that the model file keeps; where no threshold can be fitted they are those
-    at 0.5, and a refusal says so. With more classes the most probable one is taken and there is one reading.
+    are those of `fitted-threshold`, the one that the model folder keeps; where no threshold can be fitted they
+    are those at 0.5, and a refusal says so. With more classes the most probable one is taken and there is one reading.
 
     Threshold and temperature are fitted on `data.calibration`. Without it they are cross-fitted over the people of
     val (over its photos where people are unknown): the photos of each fold are decided on by what the other folds gave.
-    The operating point for the model file is then fitted on all of val.
+    The operating point for the model folder is then fitted on all of val.
 
     `precision`, `recall` and `f1` are macro averages over the classes; each class has a row, and so has each value of
     an attribute "group" of the photos. `auroc` and `average_precision` are of the positive class, before any scaling;

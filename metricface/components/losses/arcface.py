@@ -19,7 +19,7 @@ class ArcFaceLoss(nn.Module):
     """Cross-entropy of ArcFace logits to float32 prototypes that only this loss knows.
 
     The same as `[head] name = "arcface"` with the loss `cross-entropy`, for a recipe whose head does something else or
-    that has none. The prototypes are trained and saved with the run, but do not go into the model file, which then
+    that has none. The prototypes are trained and saved with the run, but do not go into the model folder, which then
     gives embeddings only. A miner's pairs are not looked at.
 
     Args:

@@ -31,7 +31,7 @@ class PmlLoss(nn.Module):
         embedding_regularizer = { name = "LpRegularizer" }
 
     Losses normalise where their distance does (most by default). Those with class weights own them in float32; they are
-    trained and saved with the run, and do not go into the model file. A miner's pairs go to the loss: pair losses see
+    trained and saved with the run, and do not go into the model folder. A miner's pairs go to the loss: pair losses see
     no other pairs, losses over classes weigh photos by how often they were mined. InstanceLoss, P2SGradLoss, PNPLoss,
     RankedListLoss and a loss with a memory do not look at them. HistogramLoss fails on photos of one embedding.
 

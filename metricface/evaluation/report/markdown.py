@@ -125,7 +125,7 @@ def _grid(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
 def _operating_point(point: OperatingPoint) -> str:
     reached = "".join(f", {_text(key)} {value:.4g}" for key, value in point.values.items())
     rule, fitted_on = _text(point.rule), _text(point.fitted_on)
-    return f"In the model file: threshold {point.threshold:.4g} ({rule}){reached}, fitted on {fitted_on}."
+    return f"In the model folder: threshold {point.threshold:.4g} ({rule}){reached}, fitted on {fitted_on}."
 
 
 def _counted(data: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from timm.models._hub import save_for_hf
 from torch import nn
 
 from metricface.build.experiment import build_experiment
-from metricface.build.model_file import load_model, save_model
+from metricface.build.model_folder import load_model, save_model
 from metricface.components.backbones.timm import TimmBackbone
 from metricface.components.registry import installed_registries
 from metricface.contracts import Silent

@@ -114,7 +114,7 @@ def test_headline_figures_rows_of_two_kinds_a_confusion_matrix_and_an_operating_
 
 Counts: photos without group 2.
 
-In the model file: threshold 0.25 (max F1 of 'dog'), temperature 1.5, fitted on the calibration split, 9 photos.
+In the model folder: threshold 0.25 (max F1 of 'dog'), temperature 1.5, fitted on the calibration split, 9 photos.
 
 ## How this was made
 
@@ -201,7 +201,7 @@ def test_a_threshold_on_cosines_is_no_percentage() -> None:
     text = report_markdown({"verification": result}, {})
     assert "| over | n | threshold |" in text
     assert "| all | 8 | 0.310 |" in text
-    assert "In the model file: threshold 0.31 (FAR &lt;= 0.001), tar 0.962, fitted on val." in text
+    assert "In the model folder: threshold 0.31 (FAR &lt;= 0.001), tar 0.962, fitted on val." in text
     assert "31.0" not in text
 
 

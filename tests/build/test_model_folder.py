@@ -1,4 +1,4 @@
-"""Model files that are damaged, foreign, older or newer."""
+"""Model folders that are damaged, foreign, older or newer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from support.task_a_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner
 
-from metricface.build.model_file import load_model
+from metricface.build.model_folder import load_model
 from metricface.cli.app import app
 from metricface.components.registry import installed_registries
 from metricface.errors import ModelError

@@ -126,12 +126,12 @@ def load_model(path: str | PathLike[str], registries: Registries | None = None) 
 
 
 def named_evaluators(description: Description) -> dict[str, Reference]:
-    """Return the evaluators of a model file by the names that its recipe's reports call them."""
+    """Return the evaluators of a model folder by the names that its recipe's reports call them."""
     return by_element_name(description.evaluate)
 
 
 def stored_component(registries: Registries, kind: str, reference: Reference) -> ComponentSpec:
-    """Return a component that a model file names, its arguments checked like those of a recipe.
+    """Return a component that a model folder names, its arguments checked like those of a recipe.
 
     Raises:
         ModelError: the arguments are not what the installed version of the component takes.
@@ -144,7 +144,7 @@ def stored_component(registries: Registries, kind: str, reference: Reference) ->
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(
-            f"{kind} {name!r}: the model file's {'.'.join(map(str, first['loc']))} does not fit the installed "
+            f"{kind} {name!r}: the model folder's {'.'.join(map(str, first['loc']))} does not fit the installed "
             f"{entry.distribution} {entry.version} ({first['msg']}); it was made with {reference.version}."
         ) from error
     return ComponentSpec(kind, name, arguments, entry.distribution, entry.version)
@@ -202,7 +202,7 @@ def _untrained(registries: Registries, reference: Reference) -> ComponentSpec:
 
 
 def _backbone_reference(part: ComponentSpec, backbone: object) -> dict[str, Any]:
-    """Return what a model file says of the backbone, in such arguments as need nothing but this machine."""
+    """Return what a model folder says of the backbone, in such arguments as need nothing but this machine."""
     reference = _reference(part)
     stored = backbone.stored_arguments() if isinstance(backbone, HasStoredArguments) else {}
     known = {key: value for key, value in stored.items() if key in part.arguments}
@@ -210,6 +210,6 @@ def _backbone_reference(part: ComponentSpec, backbone: object) -> dict[str, Any]
 
 
 def _reference(part: ComponentSpec) -> dict[str, Any]:
-    """Return what a model file says of a component."""
+    """Return what a model folder says of a component."""
     arguments = {key: value for key, value in part.table().items() if key not in ("name", "weight")}
     return {"name": part.name, "distribution": part.distribution, "version": part.version, "arguments": arguments}
