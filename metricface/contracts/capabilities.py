@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -23,6 +23,18 @@ class HasParameterStages(Protocol):
     """
 
     def parameter_stages(self) -> Sequence[Sequence[str]]: ...
+
+
+@runtime_checkable
+class HasNoWeightDecay(Protocol):
+    """Optional on backbones, heads and losses without `parameter_groups`: what weight decay must leave alone.
+
+    `no_weight_decay` gives names of the part's parameters (those of `named_parameters()`), for instance of position
+    embeddings. One-dimensional parameters never decay and need no naming. A name that it does not have says nothing,
+    as with the method that models of timm have under this name.
+    """
+
+    def no_weight_decay(self) -> Collection[str]: ...
 
 
 @runtime_checkable
