@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from metricface.contracts.capabilities import (
+    HasCautions,
     HasConsumes,
     HasExemptions,
     HasImageSize,
@@ -75,6 +76,7 @@ __all__ = [
     "Distortion",
     "EmbeddingSet",
     "Evaluator",
+    "HasCautions",
     "HasConsumes",
     "HasExemptions",
     "HasImageSize",

@@ -114,6 +114,17 @@ class HasUsesPairs(Protocol):
 
 
 @runtime_checkable
+class HasCautions(Protocol):
+    """Optional on losses: what in a recipe's checked arguments works, and is hardly meant, as lines for the user.
+
+    `cautions` is asked before anything is made, and takes no longer than a check may.
+    """
+
+    @staticmethod
+    def cautions(arguments: Mapping[str, Any]) -> Sequence[str]: ...
+
+
+@runtime_checkable
 class HasNeeds(Protocol):
     """On evaluators that are classes: what of a subject they use."""
 
