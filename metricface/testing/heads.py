@@ -147,9 +147,15 @@ def random_state(on: HeadOnTrial) -> None:
 
 @check("inputs", why="Losses get the same tensors.")
 def inputs(on: HeadOnTrial) -> None:
-    """Nothing that it is given is edited in place."""
-    given = {"embeddings": embeddings_of(4).requires_grad_() * 1, "labels": torch.tensor(on.labels(4))}
-    edits_nothing(given, partial(on.make(), *given.values()), f"embeddings (4, {DIM})")
+    """Nothing that it is given is edited in place, in training and in evaluation, in sight of autograd or past it."""
+    for size in (4, 8):
+        embeddings, labels = embeddings_of(size).requires_grad_() * 1, torch.tensor(on.labels(size))
+        given = {"embeddings": embeddings, "labels": labels}
+        edits_nothing(given, partial(on.make(), embeddings, labels), f"embeddings ({size}, {DIM})")
+        head = on.make()
+        if isinstance(head, nn.Module):
+            head.eval()
+        edits_nothing(given, partial(head, embeddings), f"embeddings ({size}, {DIM}), no labels")
 
 
 SUITE = Suite(
