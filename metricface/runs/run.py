@@ -18,6 +18,7 @@ from metricface.components.registry import Registries
 from metricface.contracts import Console
 from metricface.contracts.results import Result
 from metricface.data.photos import Photos
+from metricface.errors import TrainingError
 from metricface.evaluation.report.classification_plots import plot_classification
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.evaluation.report.outcomes import write_outcomes
@@ -30,11 +31,14 @@ from metricface.runs.read import read_run
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal
+from metricface.training.not_finite import NotFiniteError
 from metricface.training.precision import Precision
 from metricface.training.state import Observer, TrainingState
-from metricface.training.trainer import Plan, fit
+from metricface.training.trainer import Evaluate, Plan, fit
 
 _RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
+
+_COMPUTE = ("backbone", "head", "loss", "miner")  # the kinds between a photo and the gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def run(
             latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
             return latest[state.epoch]
 
-        fit(experiment.state, experiment.loader, evaluate, plan, interruption, (journal, *observers))
+        _fit(experiment, evaluate, plan, interruption, (journal, *observers))
         return Finished(folder.path, _report(experiment, plan, folder, console, latest))
 
 
@@ -127,6 +131,23 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
         select=select if figure else None,
         patience=train.patience,
     )
+
+
+def _fit(
+    experiment: Experiment, evaluate: Evaluate, plan: Plan, interruption: Interruption, observers: Sequence[Observer]
+) -> None:
+    """Train; of a loss or gradient that is not finite, say whose components and which photos were there.
+
+    Raises:
+        Interrupted, TrainingError: see `fit`.
+    """
+    try:
+        fit(experiment.state, experiment.loader, evaluate, plan, interruption, observers)
+    except NotFiniteError as error:
+        parts = [part for part in experiment.recipe.components() if part.kind in _COMPUTE]
+        others = [f"{part.kind} {part.name}" for part in parts if part.distribution != "metricface"]
+        paths = [str(experiment.train.items[index].path) for index in error.photos]
+        raise TrainingError(error.told(paths, list(dict.fromkeys(others)))) from error
 
 
 def _evaluate(
