@@ -18,27 +18,24 @@ from metricface.components.registry import Registries
 from metricface.contracts import Console
 from metricface.contracts.results import Result
 from metricface.data.photos import Photos
-from metricface.errors import TrainingError
 from metricface.evaluation.report.classification_plots import plot_classification
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.evaluation.report.outcomes import write_outcomes
 from metricface.evaluation.report.plots import plot_losses, plot_metrics
 from metricface.files import write_json, write_text
 from metricface.recipe.schema import Recipe
+from metricface.runs.blame import named
 from metricface.runs.choose import choose_folder, find_finished
 from metricface.runs.folder import FINISHED, RunFolder, now
 from metricface.runs.read import read_run
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal
-from metricface.training.not_finite import NotFiniteError
 from metricface.training.precision import Precision
 from metricface.training.state import Observer, TrainingState
-from metricface.training.trainer import Evaluate, Plan, fit
+from metricface.training.trainer import Plan, fit
 
 _RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
-
-_COMPUTE = ("backbone", "head", "loss", "miner")  # the kinds between a photo and the gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,8 @@ def run(
             latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
             return latest[state.epoch]
 
-        _fit(experiment, evaluate, plan, interruption, (journal, *observers))
+        with named(experiment):
+            fit(experiment.state, experiment.loader, evaluate, plan, interruption, (journal, *observers))
         return Finished(folder.path, _report(experiment, plan, folder, console, latest))
 
 
@@ -131,23 +129,6 @@ def _plan(recipe: Recipe, folder: RunFolder) -> Plan:
         select=select if figure else None,
         patience=train.patience,
     )
-
-
-def _fit(
-    experiment: Experiment, evaluate: Evaluate, plan: Plan, interruption: Interruption, observers: Sequence[Observer]
-) -> None:
-    """Train; of a loss or gradient that is not finite, say whose components and which photos were there.
-
-    Raises:
-        Interrupted, TrainingError: see `fit`.
-    """
-    try:
-        fit(experiment.state, experiment.loader, evaluate, plan, interruption, observers)
-    except NotFiniteError as error:
-        parts = [part for part in experiment.recipe.components() if part.kind in _COMPUTE]
-        others = [f"{part.kind} {part.name}" for part in parts if part.distribution != "metricface"]
-        paths = [str(experiment.train.items[index].path) for index in error.photos]
-        raise TrainingError(error.told(paths, list(dict.fromkeys(others)))) from error
 
 
 def _evaluate(

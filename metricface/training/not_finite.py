@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from metricface.contracts import Batch
 from metricface.errors import TrainingError
 from metricface.training.precision import PrecisionName
+from metricface.training.state import TrainingState
 
 _LISTED = 8
 
@@ -45,16 +47,16 @@ class NotFiniteError(TrainingError):
         )
 
 
-def not_finite(what: str, precision: PrecisionName, indices: Tensor, embeddings: Tensor) -> NotFiniteError:
+def not_finite(state: TrainingState, batch: Batch, embeddings: Tensor, what: str) -> NotFiniteError:
     """Return the error of a step, with the photos that are to blame where only some embeddings are not finite.
 
     Args:
-        what: that is not finite, and at which step.
-        precision: of the run.
-        indices: (B,) of this process's photos in the train split.
-        embeddings: (B, D) of them; of several processes' photos nothing is said apart.
+        state: at the step.
+        batch: of this process.
+        embeddings: (B, D) of it; where they are those of several processes, no photos are told apart.
+        what: is not finite.
     """
     broken = ~torch.isfinite(embeddings.detach()).all(dim=1)  # (B,)
-    apart = len(embeddings) == len(indices) and bool(broken.any()) and not bool(broken.all())
-    photos = indices[broken] if apart else indices
-    return NotFiniteError(what, precision, photos.tolist(), apart=apart)
+    apart = len(embeddings) == len(batch.indices) and bool(broken.any()) and not bool(broken.all())
+    photos = batch.indices[broken] if apart else batch.indices
+    return NotFiniteError(f"step {state.step}: {what}", state.precision.name, photos.tolist(), apart=apart)

@@ -43,8 +43,7 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     state.scaler.unscale_(state.optimizer)
     grad_norm = float(torch.nn.utils.clip_grad_norm_(state.trained_parameters, state.gradient_clip or math.inf))
     if not math.isfinite(grad_norm) and not state.scaler.is_enabled():
-        what = f"step {state.step}: the gradient is not finite"
-        raise not_finite(what, state.precision.name, batch.indices, embeddings)
+        raise not_finite(state, batch, embeddings, "the gradient is not finite")
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.step += 1
@@ -59,6 +58,5 @@ def _finite(values: Mapping[str, Tensor], state: TrainingState, batch: Batch, em
     losses = dict(zip(values, numbers, strict=True))
     for name, value in losses.items():
         if not math.isfinite(value):
-            what = f"step {state.step}: loss {name!r} is {value}, nothing was updated"
-            raise not_finite(what, state.precision.name, batch.indices, embeddings)
+            raise not_finite(state, batch, embeddings, f"loss {name!r} is {value}, nothing was updated")
     return losses

@@ -73,7 +73,7 @@ def fit(
 
     Raises:
         Interrupted: SIGINT or SIGTERM arrived; `last.pt` is written.
-        NotFiniteError: a loss or gradient is not finite; `last.pt` is that of the epoch before.
+        TrainingError: a loss or gradient is not finite; `last.pt` is that of the epoch before.
     """
 
     def save(path: Path) -> None:

@@ -162,7 +162,7 @@ class Named(StagedBackbone):
 
 def state_of(backbone: nn.Module, groups: list[dict[str, Any]]) -> TrainingState:
     optimizer = torch.optim.AdamW(groups, lr=0.1, weight_decay=0.5)
-    return TrainingState(FaceModel(backbone, 4), (), optimizer)
+    return TrainingState(FaceModel(backbone), (), optimizer)
 
 
 def step(state: TrainingState) -> None:
