@@ -96,7 +96,7 @@ def _show(checked: Sequence[Checked]) -> None:
     from metricface.cli.render import table
     from metricface.testing.examine import WITH_SUITE
 
-    rows = [(one.report.name, it.name, it.status, it.explained) for one in checked for it in one.report.outcomes]
+    rows = [(one.report.name, *row) for one in checked for row in one.report.rows()]
     table(("component", "check", "result", "what was found"), rows)
     for one in checked:
         states = [it.status for it in one.report.outcomes]

@@ -53,6 +53,9 @@ _SETTLED = {
     "CosineSimilarity": {"normalize_embeddings"},
 }
 
+# Classes that make a parameter for each class of the data as soon as they know `num_classes`: a recipe asks for that.
+_PER_CLASS = {"MarginLoss": "beta_per_class"}
+
 _Count = Annotated[int, Ge(1)]
 _Degrees = Annotated[float, Unit("degrees")]
 _Strategy = Literal["hard", "semihard", "easy", "all"]
@@ -107,7 +110,12 @@ def make(keys: KeysOf, name: str, arguments: Mapping[str, Any], *, where: str, *
         raise RecipeError(f"{where}: {keys.refusal(name)}")
     made = classes(_MODULES[keys.what])[name]
     given: dict[str, Any] = {key: value for key, value in filled.items() if key in _parameters(made)}
+    per_class = _PER_CLASS.get(name, "")
+    if per_class and not arguments.get(per_class, False):
+        given.pop("num_classes", None)
     for key, value in arguments.items():
+        if key == per_class:
+            continue
         if key in TABLES and value is not None:
             given[key] = make_named(TABLES[key], value, where=where, **filled)
         else:
@@ -166,6 +174,9 @@ def _signature(made: type[nn.Module]) -> inspect.Signature:
             if type(default) is int and annotation is not _Count:
                 default = float(default)  # written so into the resolved recipe, as a number of the user's is
             found.append(inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default, annotation=annotation))
+    if made.__name__ in _PER_CLASS:
+        own = _PER_CLASS[made.__name__]
+        found.append(inspect.Parameter(own, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool))
     return inspect.Signature(found)
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from metricface.contracts.capabilities import (
+    HasCautions,
     HasConsumes,
     HasExemptions,
     HasForward,
@@ -10,6 +11,7 @@ from metricface.contracts.capabilities import (
     HasMetrics,
     HasNeeds,
     HasNotices,
+    HasNoWeightDecay,
     HasParameterGroups,
     HasParameterStages,
     HasRebalancing,
@@ -76,12 +78,14 @@ __all__ = [
     "Distortion",
     "EmbeddingSet",
     "Evaluator",
+    "HasCautions",
     "HasConsumes",
     "HasExemptions",
     "HasForward",
     "HasImageSize",
     "HasMetrics",
     "HasNeeds",
+    "HasNoWeightDecay",
     "HasNotices",
     "HasParameterGroups",
     "HasParameterStages",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -24,6 +24,18 @@ class HasParameterStages(Protocol):
     """
 
     def parameter_stages(self) -> Sequence[Sequence[str]]: ...
+
+
+@runtime_checkable
+class HasNoWeightDecay(Protocol):
+    """Optional on backbones, heads and losses without `parameter_groups`: what weight decay must leave alone.
+
+    `no_weight_decay` gives names of the part's parameters (those of `named_parameters()`), for instance of position
+    embeddings. One-dimensional parameters never decay and need no naming. A name that it does not have says nothing,
+    as with the method that models of timm have under this name.
+    """
+
+    def no_weight_decay(self) -> Collection[str]: ...
 
 
 @runtime_checkable
@@ -100,6 +112,17 @@ class HasUsesPairs(Protocol):
     """Optional on losses: whether they look at a miner's pairs, or a static method: checked arguments -> bool."""
 
     uses_pairs: bool | Callable[[Mapping[str, Any]], bool]
+
+
+@runtime_checkable
+class HasCautions(Protocol):
+    """Optional on losses: what in a recipe's checked arguments works, and is hardly meant, as lines for the user.
+
+    `cautions` is asked before anything is made, and takes no longer than a check may.
+    """
+
+    @staticmethod
+    def cautions(arguments: Mapping[str, Any]) -> Sequence[str]: ...
 
 
 @runtime_checkable

@@ -14,9 +14,10 @@ def add_angular_margin(cosine: Tensor, targets: Tensor, margin: Margin) -> Tenso
     """Replace the target's cos(theta) by cos(theta + margin), as long as 0 <= theta + margin <= pi.
 
     Beyond pi cos(theta + margin) would rise again, so cos(theta) - margin * sin(margin) takes over, which keeps
-    falling (the authors' code, `easy_margin=False`). Below 0, where only a negative margin leads, it would fall again,
-    so 1 takes over. cos(theta + margin) is computed without arccos, whose gradient is infinite at |cos| = 1: values
-    and gradients are finite on all of [-1, 1], and exact at its ends.
+    falling (`easy_margin=False` in an older version of the authors' code; today's lets it rise). Below 0, where only a
+    negative margin leads, it would fall again, so 1 takes over. cos(theta + margin) is computed without arccos, whose
+    gradient is infinite at |cos| = 1: values and gradients are finite on all of [-1, 1], and exact at its ends. The
+    gradient is that of cos(theta + margin), and goes through the margin where that is a tensor.
 
     Args:
         cosine: (B, C), float32.

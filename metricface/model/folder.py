@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from metricface.errors import ModelError
 from metricface.model.description import IN_RUN, Description, not_readable, read_description
+from metricface.model.nan import refuse_nan
 
 WEIGHTS = "model.safetensors"
 
@@ -68,15 +69,17 @@ def read_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
     """Read the tensors of one file of a model folder.
 
     Raises:
-        ModelError: missing, damaged, or not the file with that sha256.
+        ModelError: missing, damaged, not the file with that sha256, or with NaN among its numbers.
     """
     try:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:
             raise ModelError(f"{path.parent}: {path.name} is not the file that model.json describes. Copy both again.")
-        return load(data)
+        weights = load(data)
     except (OSError, SafetensorError) as error:
         raise not_readable(path.parent, f"{type(error).__name__}: {error}") from error
+    refuse_nan(weights, f"{path.parent}: {path.name}", "Take another model, or train it anew.")
+    return weights
 
 
 def fill_embedding(layer: nn.Module, path: Path) -> str:

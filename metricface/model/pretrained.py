@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from metricface.errors import ModelError
 from metricface.model.folder import read_model
 from metricface.model.hub import Found, OutOfReach, download, in_hub_cache
+from metricface.model.nan import refuse_nan
 
 NETWORK = "model."  # where a TimmBackbone keeps timm's network
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm tries them
@@ -53,7 +54,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file or of torch's format, of which nothing but tensors is read.
 
     Raises:
-        ModelError: the file is broken, or holds anything else.
+        ModelError: the file is broken, holds anything else, or NaN among its numbers.
     """
     try:
         weights: dict[str, Tensor] = timm.models.load_state_dict(str(path), weights_only=True)
@@ -63,6 +64,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"backbone.weights: {path} cannot be read as weights ({type(error).__name__}: {reason}). "
             "Get it again, or save the state_dict of the model as .safetensors."
         ) from error
+    refuse_nan(weights, f"backbone.weights: {path}", "Take other weights, or those of an earlier checkpoint.")
     return weights
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from metricface.components.registry import Registries
-from metricface.contracts import HasConsumes, HasMetrics, HasUsesPairs, wants_logits
-from metricface.errors import nearest
+from metricface.contracts import HasCautions, HasConsumes, HasMetrics, HasUsesPairs, wants_logits
+from metricface.errors import PluginError, nearest
 from metricface.recipe.naming import element_names
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
@@ -16,7 +16,8 @@ from metricface.recipe.schema import ComponentSpec, Recipe
 def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     """Add what does not fit together: losses and head, miner and losses, the embedding layer, what is selected.
 
-    Two corrections for imbalance are warned of, not refused: a method may mean it so.
+    Two corrections for imbalance, and what a loss doubts of its own arguments, are warned of, not refused: a method may
+    mean it so.
     """
     losses: list[Any] = [registries["loss"].load(part.name) for part in recipe.losses]
     _head(recipe, losses, problems)
@@ -28,6 +29,9 @@ def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     _select(recipe, registries, problems)
     for stack in stacks(recipe, registries):
         problems.warn(("loss", stack.place), stack.warning())
+    for number, (part, loss) in enumerate(zip(recipe.losses, losses, strict=True)):
+        for caution in _cautions(loss, part):
+            problems.warn(("loss", number), caution)
 
 
 def _head(recipe: Recipe, losses: list[Any], problems: Problems) -> None:
@@ -65,6 +69,18 @@ def _whitening(recipe: Recipe, problems: Problems) -> None:
 def _uses_pairs(loss: Any, part: ComponentSpec) -> bool:
     uses = loss.uses_pairs if isinstance(loss, HasUsesPairs) else not _wants_logits(loss)
     return bool(uses(part.arguments) if callable(uses) else uses)
+
+
+def _cautions(loss: Any, part: ComponentSpec) -> list[str]:
+    if not isinstance(loss, HasCautions):
+        return []
+    try:
+        return list(loss.cautions(part.arguments))
+    except Exception as error:
+        raise PluginError(
+            f"loss {part.name!r} of {part.distribution} {part.version}: cautions() failed "
+            f"({type(error).__name__}: {error}). Fix or uninstall {part.distribution}."
+        ) from error
 
 
 def _wants_logits(loss: Any) -> bool:

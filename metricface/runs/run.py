@@ -24,6 +24,7 @@ from metricface.files import write_json, write_text
 from metricface.machine import device_name, versions
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
+from metricface.runs.blame import named
 from metricface.runs.choose import choose_folder, find_finished
 from metricface.runs.folder import FINISHED, RunFolder, now
 from metricface.runs.read import read_run
@@ -145,7 +146,8 @@ def _train(
         latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
         return latest[state.epoch]
 
-    fit(experiment.state, experiment.loader, evaluate, plan, interruption, observers)
+    with named(experiment):
+        fit(experiment.state, experiment.loader, evaluate, plan, interruption, observers)
     return latest
 
 

@@ -32,7 +32,9 @@ __all__ = [
     "check_distortion",
     "check_head",
     "check_loss",
+    "check_miner",
     "check_sampler",
+    "check_transform",
     "examine",
 ]
 
@@ -64,6 +66,16 @@ def check_backbone(component: Factory, **arguments: Any) -> None:
 def check_sampler(component: Factory, **arguments: Any) -> None:
     """Put a sampler through every check of samplers; see `check_loss`."""
     examine("sampler", component, arguments).refuse()
+
+
+def check_miner(component: Factory, **arguments: Any) -> None:
+    """Put a miner through every check of miners; see `check_loss`."""
+    examine("miner", component, arguments).refuse()
+
+
+def check_transform(component: Factory, **arguments: Any) -> None:
+    """Put a transform through every check of transforms; see `check_loss`."""
+    examine("transform", component, arguments).refuse()
 
 
 def check_distortion(component: Factory, **arguments: Any) -> None:

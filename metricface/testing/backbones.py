@@ -157,9 +157,12 @@ def random_state(on: BackboneOnTrial) -> None:
 
 @check("inputs", why="With mirror and zoom the same photos are embedded several times.")
 def inputs(on: BackboneOnTrial) -> None:
-    """The photos that it is given are not edited in place."""
+    """The photos that it is given are not edited in place, in evaluation mode and in training mode."""
     photos = on.photos(1)
     edits_nothing({"photos": photos}, partial(on.features, photos), f"photos {tuple(photos.shape)}")
+    several = on.photos(2)
+    network = _made(on.trial, seed=0).train()
+    edits_nothing({"photos": several}, partial(network, several), f"photos {tuple(several.shape)} in training mode")
 
 
 SUITE = Suite(

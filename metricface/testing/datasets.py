@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 from collections import defaultdict
@@ -119,6 +120,18 @@ def photos(on: DatasetOnTrial) -> None:
                 raise Violation(f"{dataset.items[index].path}: gives {shown}")
 
 
+@check("inputs", why="Labels and conditions were counted when the items were first seen.")
+def inputs(on: DatasetOnTrial) -> None:
+    """Reading photos changes nothing of the items and of the names of the labels."""
+    for split in on.splits:
+        dataset = on.make(split)
+        before = copy.deepcopy((list(dataset.items), tuple(dataset.label_names)))
+        for index in range(min(_READ, len(dataset))):
+            dataset.read(index)
+            if (list(dataset.items), tuple(dataset.label_names)) != before:
+                raise Violation(f"{split}: the items are others after photo {index} was read")
+
+
 @check("threads", why="Photos are read by one thread for each core.")
 def threads(on: DatasetOnTrial) -> None:
     """Photos read by several threads at once are those that one thread reads."""
@@ -150,7 +163,7 @@ def broken_photo(on: DatasetOnTrial) -> None:
         except DataError:
             return
         except Exception as error:
-            raise Violation(f"text in {path.name}: raises {type(error).__name__} ({error}), no DataError") from None
+            raise Violation(f"text in {path.name}: raises {type(error).__name__} ({error}), no DataError") from error
     raise Violation(f"text in {path.name}: is read as a photo")
 
 
@@ -177,6 +190,7 @@ SUITE = Suite(
         notices,
         order,
         photos,
+        inputs,
         threads,
         broken_photo,
         missing_split,

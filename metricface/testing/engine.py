@@ -10,7 +10,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from metricface.components.registry import Factory
 from metricface.contracts import Kind
-from metricface.errors import MetricFaceError, PluginError
+from metricface.errors import PluginError
+from metricface.testing.faults import Fault, fault_of
 
 Status = Literal["passed", "failed", "exempt", "skipped"]
 Prepared = TypeVar("Prepared")
@@ -62,6 +63,7 @@ class CheckResult:
         name, asserts, why: of the check.
         status: "exempt" when the component declared it, "skipped" when the check says nothing about it.
         said: the smallest case that failed, or the reason why the check was not run.
+        fault: of an exception of the component's own, what tells it from others; "" where there was none.
     """
 
     name: str
@@ -69,6 +71,7 @@ class CheckResult:
     why: str
     status: Status
     said: str = ""
+    fault: str = ""
 
     @property
     def explained(self) -> str:
@@ -127,38 +130,57 @@ class Report:
         """The checks that failed."""
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
+    def rows(self) -> list[tuple[str, Status, str]]:
+        """Return (check, status, what was found) in order; checks that fail by one fault are one row, the first."""
+        alike: dict[str, list[str]] = {}
+        for it in self.failed:
+            alike.setdefault(it.fault or it.name, []).append(it.name)
+        found: list[tuple[str, Status, str]] = []
+        for it in self.outcomes:
+            names = alike.get(it.fault or it.name, []) if it.status == "failed" else []
+            if len(names) > 1 and it.name == names[0]:
+                found.append((it.name, it.status, f"{it.said}. {len(names)} checks fail by it: {', '.join(names)}."))
+            elif len(names) < 2:
+                found.append((it.name, it.status, it.explained))
+        return found
+
     def refuse(self) -> None:
         """Raise what failed, if anything did.
 
         Raises:
-            ConformanceError: a line for each failed check.
+            ConformanceError: a line for each failed check, or for several that fail by one fault.
         """
         if self.failed:
-            lines = [f"{it.name}: {it.explained}" for it in self.failed]
+            lines = [f"{name}: {explained}" for name, status, explained in self.rows() if status == "failed"]
             found = f"{self.name}: {len(self.failed)} of {len(self.outcomes)} checks failed"
             raise ConformanceError("\n".join([found, *lines]))
 
 
-def outcome(tried: Check[Prepared], subject: Prepared, exempt: Mapping[str, str]) -> CheckResult:
-    """Run a check, unless the component is exempt from it; an exception of the component's own is a failure too."""
+def outcome(tried: Check[Prepared], subject: Prepared, exempt: Mapping[str, str], component: Factory) -> CheckResult:
+    """Run a check, unless the component is exempt from it; an exception of the component's own is a failure too.
 
-    def became(status: Status, said: str = "") -> CheckResult:
-        return CheckResult(tried.name, tried.asserts, tried.why, status, said)
+    Args:
+        tried: the check.
+        subject: what it looks at.
+        exempt: name of a check -> why it is not run.
+        component: whose code is looked for where an exception comes from.
+    """
+
+    def became(status: Status, said: str = "", fault: Fault | None = None) -> CheckResult:
+        return CheckResult(tried.name, tried.asserts, tried.why, status, said, "" if fault is None else fault.key)
 
     if tried.name in exempt:
         return became("exempt", exempt[tried.name])
     try:
         tried.run(subject)
     except Violation as found:
-        return became("failed", str(found))
+        if found.__cause__ is None:
+            return became("failed", str(found))
+        fault = fault_of(found.__cause__, component)
+        return became("failed", f"{found}, at {fault.place}" if fault.place else str(found), fault)
     except Skip as reason:
         return became("skipped", str(reason))
     except (Exception, SystemExit) as error:
-        return became("failed", raised(error))
+        fault = fault_of(error, component)
+        return became("failed", fault.shown, fault)
     return became("passed")
-
-
-def raised(error: BaseException) -> str:
-    """Return what an exception says on one line, with its type unless it is one of ours."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return text if isinstance(error, MetricFaceError) else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -18,7 +18,7 @@ from metricface.recipe.signature import arguments_model, validated
 from metricface.testing.engine import Check, CheckResult, Report, Skip, Suite, Trial, Violation, outcome
 from metricface.testing.general import CHECKS, CONTRACT, MADE, SCHEMA
 
-WITH_SUITE = ("loss", "head", "backbone", "sampler", "distortion", "dataset")
+WITH_SUITE = ("loss", "head", "backbone", "miner", "sampler", "transform", "distortion", "dataset")
 
 
 def suite_of(kind: str) -> Suite[Any]:
@@ -44,15 +44,15 @@ def examine(
     """
     name = f"{kind} {getattr(component, '__name__', repr(component))}"
     bare = Trial(KINDS[kind], component, {}, root)
-    outcomes = [outcome(CONTRACT, bare, {})]
+    outcomes = [outcome(CONTRACT, bare, {}, component)]
     if outcomes[0].status == "passed":
-        outcomes.append(outcome(SCHEMA, bare, {}))
+        outcomes.append(outcome(SCHEMA, bare, {}, component))
     if outcomes[-1].status != "passed":
         return Report(name, tuple(outcomes))
     trial = replace(bare, arguments=_checked(name, component, KINDS[kind], arguments or {}))
     declared: object = component.conformance_exempt if isinstance(component, HasExemptions) else {}
     exempt = declared if isinstance(declared, Mapping) else {}
-    outcomes += [outcome(general, trial, exempt) for general in CHECKS]
+    outcomes += [outcome(general, trial, exempt, component) for general in CHECKS]
     return Report(name, (*outcomes, *_of_its_kind(trial, declared, exempt)))
 
 
@@ -60,13 +60,14 @@ def _of_its_kind(trial: Trial, declared: object, exempt: Mapping[str, str]) -> l
     """Make the component and run the checks of its kind, less those that it is exempt from."""
     suite = suite_of(trial.kind.name)
     prepared: list[Any] = []
-    made = outcome(replace(MADE, run=lambda tried: prepared.append(suite.prepare(tried))), trial, {})
+    component = trial.component
+    made = outcome(replace(MADE, run=lambda tried: prepared.append(suite.prepare(tried))), trial, {}, component)
     allowed = [known.name for known in (*CHECKS, *suite.checks)]
-    outcomes = [outcome(_exemptions(declared, allowed), trial, {}), made]
+    outcomes = [outcome(_exemptions(declared, allowed), trial, {}, component), made]
     if made.status == "passed":
-        return outcomes + [outcome(own, prepared[0], exempt) for own in suite.checks]
+        return outcomes + [outcome(own, prepared[0], exempt, component) for own in suite.checks]
     why = made.said if made.status == "skipped" else "it cannot be made"
-    return outcomes + [outcome(replace(own, run=_never(why)), trial, exempt) for own in suite.checks]
+    return outcomes + [outcome(replace(own, run=_never(why)), trial, exempt, component) for own in suite.checks]
 
 
 def _never(why: str) -> Any:

@@ -27,7 +27,10 @@ def shapes(on: HeadOnTrial) -> None:
 
 @check("without labels", why="Evaluation knows no labels, and must not move what training made.")
 def without_labels(on: HeadOnTrial) -> None:
-    """Without labels, in evaluation mode, it gives the logits of all classes, the same each time, and no targets."""
+    """Without labels, in evaluation mode, it gives the logits of all classes, the same each time, and no targets.
+
+    Neither its state nor the embeddings are edited.
+    """
     head = on.make()
     if isinstance(head, nn.Module):
         head.eval()
@@ -42,6 +45,8 @@ def without_labels(on: HeadOnTrial) -> None:
         raise Violation(f"{case}: there are targets")
     if not torch.equal(first.logits, second.logits):
         raise Violation(f"{case}: a second call gives other logits")
+    embeddings = embeddings_of(2)
+    edits_nothing({"embeddings": embeddings}, partial(head, embeddings), case)
     changed = [name for name, value in _copied(head).items() if not torch.equal(torch.as_tensor(value), kept[name])]
     if changed:
         raise Violation(f"{case}: {changed[0]!r} of its state is changed")
@@ -150,11 +155,12 @@ def random_state(on: HeadOnTrial) -> None:
 
 @check("inputs", why="Losses get the same tensors.")
 def inputs(on: HeadOnTrial) -> None:
-    """Nothing that it is given is edited in place."""
-    head, embeddings = on.make(), embeddings_of(4).requires_grad_() * 1
-    labels, facts = on.given(head, on.labels(4))
-    given = {"embeddings": embeddings, "labels": labels, **facts}
-    edits_nothing(given, partial(head, embeddings, labels, **facts), f"embeddings (4, {DIM})")
+    """Nothing that it is given is edited in place, in sight of autograd or past it."""
+    for size in (4, 8):
+        head, embeddings = on.make(), embeddings_of(size).requires_grad_() * 1
+        labels, facts = on.given(head, on.labels(size))
+        given = {"embeddings": embeddings, "labels": labels, **facts}
+        edits_nothing(given, partial(head, embeddings, labels, **facts), f"embeddings ({size}, {DIM})")
 
 
 SUITE = Suite(

@@ -55,6 +55,11 @@ class LossOnTrial:
         """Whether it wants a head."""
         return getattr(self.trial.component, "consumes", "") == "logits"
 
+    @property
+    def looks_at_pairs(self) -> bool:
+        """Whether a miner's choice may change it."""
+        return not self.on_logits and bool(getattr(self.trial.component, "uses_pairs", True))
+
     def make(self, seed: int = 0) -> Any:
         """Make the loss, its parameters drawn from a seed."""
         with seeded(seed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 
 import torch
@@ -14,6 +15,8 @@ from metricface.testing.refusals import must_refuse
 from metricface.testing.tensors import carry_over, edits_nothing
 
 _TOLERANCE = 1e-4  # relative; float32 sums in another order differ by less
+# A triplet, and a pair of one class with one of two, in batches whose first four photos are of two people.
+_MINED = (((0, 2), (1, 3), (2, 0)), ((0, 2), (1, 3), (0, 2), (2, 0)))
 
 
 @check("consumes", why="`metricface check` tells by it whether a recipe needs a head.")
@@ -77,7 +80,7 @@ def no_negative_pair(on: LossOnTrial) -> None:
 @check("no mined pair", why="A miner finds nothing in an easy batch.")
 def no_mined_pair(on: LossOnTrial) -> None:
     """Where a miner chose no pair and no triplet the loss and its gradients are finite."""
-    if on.on_logits or not getattr(on.trial.component, "uses_pairs", True):
+    if not on.looks_at_pairs:
         raise Skip("it looks at no miner's pairs")
     for parts in (3, 4):
         on.learns(Case(on.batch(4).labels, pairs=((),) * parts))
@@ -140,12 +143,15 @@ def random_state(on: LossOnTrial) -> None:
 
 @check("inputs", why="Other losses of the recipe get the same tensors.")
 def inputs(on: LossOnTrial) -> None:
-    """Nothing that it is given is edited in place."""
-    case = on.batch(4)
-    embeddings = case.embeddings().requires_grad_() * 1  # as a network's, which autograd would let be edited
-    given = on.given(embeddings, case)
-    names = ("embeddings", "labels", "logits", "targets", "conditions", "indices")
-    edits_nothing({name: getattr(given, name) for name in names}, partial(on.make(), given), str(case))
+    """Nothing that it is given is edited in place, neither in sight of autograd nor past it."""
+    labels = on.batch(8).labels
+    mined = [Case(labels, pairs=pairs) for pairs in _MINED] if on.looks_at_pairs else []
+    for case in (on.batch(4), on.batch(8), *mined):
+        embeddings = case.embeddings().requires_grad_() * 1  # as a network's, which autograd would let be edited
+        given = on.given(embeddings, case)
+        parts = {field.name: getattr(given, field.name) for field in fields(given)}
+        chosen = {f"pairs[{number}]": part for number, part in enumerate(parts.pop("pairs") or ())}
+        edits_nothing({**parts, **chosen}, partial(on.make(), given), str(case))
 
 
 SUITE = Suite(

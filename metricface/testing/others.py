@@ -12,7 +12,7 @@ from metricface.testing.engine import Suite, Trial, Violation
 if TYPE_CHECKING:
     from metricface.contracts import Image
 
-_SIZE = 112
+SIZE = 112  # pixels of each side
 
 
 def _darker(image: Image, severity: int, rng: np.random.Generator) -> Image:
@@ -24,7 +24,7 @@ def prepare(trial: Trial) -> Any:
     """Make the component."""
     made = trial.make(
         {
-            "image_size": _SIZE,
+            "image_size": SIZE,
             "mean": (0.5, 0.5, 0.5),
             "std": (0.5, 0.5, 0.5),
             "distortions": {"darker": _darker},

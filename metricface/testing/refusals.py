@@ -18,5 +18,5 @@ def must_refuse(call: Callable[[], object], case: str, *, naming: str = "") -> N
         return
     except Exception as error:
         text = " ".join(str(error).split())
-        raise Violation(f"{case}: raises {type(error).__name__} ({text}), no MetricFaceError") from None
+        raise Violation(f"{case}: raises {type(error).__name__} ({text}), no MetricFaceError") from error
     raise Violation(f"{case}: is not refused")

@@ -198,7 +198,7 @@ def random_state(on: SamplerOnTrial) -> None:
 
 @check("inputs", why="The loader uses the same arrays.")
 def inputs(on: SamplerOnTrial) -> None:
-    """Labels and conditions are not edited."""
+    """Labels, conditions and the items of the dataset are not edited."""
     labels, conditions = (on.photos.rows[:, column].copy() for column in (0, 1))
     offered: dict[str, Any] = {"dataset": on.photos, "batch_size": on.batch_size, "seed": 0}
     sampler = on.trial.make({**offered, "labels": labels, "conditions": conditions, **ALONE.offered()})
@@ -206,6 +206,9 @@ def inputs(on: SamplerOnTrial) -> None:
     for column, (name, given) in enumerate({"labels": labels, "conditions": conditions}.items()):
         if not np.array_equal(given, on.photos.rows[:, column]):
             raise Violation(f"{on}: {name} are edited in place")
+    untouched = Photos(len(on.photos.label_names))
+    if on.photos.items != untouched.items or not np.array_equal(on.photos.rows, untouched.rows):
+        raise Violation(f"{on}: the items of the dataset are edited in place")
 
 
 SUITE = Suite(

@@ -65,10 +65,24 @@ def carry_over(source: Any, target: Any) -> None:
 
 
 def edits_nothing(given: Mapping[str, Tensor | None], call: Callable[[], object], case: str) -> None:
-    """Refuse a call that edits one of the tensors that it was given."""
-    before = {name: (tensor, tensor._version) for name, tensor in given.items() if tensor is not None}
+    """Refuse a call that edits one of the tensors that it was given.
+
+    Autograd counts most edits, also those that change no number; what is edited past it, by way of `.data` or numpy,
+    differs from a copy.
+    """
+    there = {name: tensor for name, tensor in given.items() if tensor is not None}
+    before = {name: (tensor._version, tensor.detach().clone()) for name, tensor in there.items()}
     with seeded():
         call()
-    for name, (tensor, version) in before.items():
+    for name, tensor in there.items():
+        version, copied = before[name]
+        after = tensor.detach()
+        if after.shape != copied.shape or after.dtype != copied.dtype:
+            raise Violation(f"{case}: {name} is edited in place ({tuple(copied.shape)} became {tuple(after.shape)})")
+        changed = (after != copied).nonzero().tolist()
+        if changed:
+            place = tuple(changed[0])
+            numbers = f"{copied[place].item():.4g} became {after[place].item():.4g}"
+            raise Violation(f"{case}: {name} is edited in place (at {list(place)} {numbers})")
         if tensor._version != version:
             raise Violation(f"{case}: {name} is edited in place")

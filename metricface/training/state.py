@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from metricface.contracts import HasState, Head, Loss, Miner, Result, Schedule, photo_facts_of
 from metricface.training.distributed import Gather, gather
+from metricface.training.parameters import regroup
 from metricface.training.precision import Precision
 
 
@@ -130,6 +131,8 @@ class TrainingState:
             KeyError, RuntimeError: it was saved by a run of another shape.
         """
         self.set_precision(Precision(**saved["precision"]))
+        modules = [part for part in self._parts().values() if isinstance(part, nn.Module)]
+        regroup(self.optimizer, saved["parts"]["optimizer"], nn.ModuleList(modules).parameters())
         for name, part in self._parts().items():
             part.load_state_dict(saved["parts"][name])
         self.step, self.epoch, self.position = (saved["counters"][key] for key in ("step", "epoch", "position"))

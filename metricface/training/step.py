@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metricface.contracts import Batch, LossInput
-from metricface.errors import TrainingError
+from metricface.training.not_finite import not_finite
 from metricface.training.state import StepDone, TrainingState
 
 
@@ -19,7 +19,7 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     model -> gather -> head -> weighted sum of losses and penalty -> finite? -> backward -> clip -> optimizer -> EMA.
 
     Raises:
-        TrainingError: a loss or the gradient is not finite; the parameters are then as before the step.
+        NotFiniteError: a loss or the gradient is not finite; the parameters are then as before the step.
     """
     batch = batch.to(state.device)
     with state.precision.autocast(state.device):
@@ -39,14 +39,14 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     if penalty is not None:
         values["penalty"] = penalty
         total = total + penalty
-    losses = _finite(values, state)
+    losses = _finite(values, state, batch, embeddings)
     learning_rate = state.apply_schedule()
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(state.scaler.scale(total))
     state.scaler.unscale_(state.optimizer)
     grad_norm = float(torch.nn.utils.clip_grad_norm_(state.trained_parameters, state.gradient_clip or math.inf))
     if not math.isfinite(grad_norm) and not state.scaler.is_enabled():
-        raise TrainingError(f"step {state.step}: the gradient is not finite. Lower optimizer.lr or use fp32.")
+        raise not_finite(state, batch, embeddings, "the gradient is not finite")
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.step += 1
@@ -55,14 +55,11 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     return StepDone(state.step, state.epoch, losses, grad_norm, learning_rate)
 
 
-def _finite(values: Mapping[str, Tensor], state: TrainingState) -> dict[str, float]:
+def _finite(values: Mapping[str, Tensor], state: TrainingState, batch: Batch, embeddings: Tensor) -> dict[str, float]:
     """Return the losses as numbers (one transfer from the device), or refuse the step."""
     numbers = torch.stack([value.detach().float() for value in values.values()]).tolist()
     losses = dict(zip(values, numbers, strict=True))
     for name, value in losses.items():
         if not math.isfinite(value):
-            raise TrainingError(
-                f"step {state.step}: loss {name!r} is {value}, nothing was updated. "
-                "Lower optimizer.lr, use train.precision fp32, or look at the batch's photos."
-            )
+            raise not_finite(state, batch, embeddings, f"loss {name!r} is {value}, nothing was updated")
     return losses

@@ -44,6 +44,29 @@ def test_an_angle_in_degrees_is_refused_with_its_value_in_radians(tmp_path: Path
     )
 
 
+NOTHING = """
+[[loss]]
+name = "pml"
+loss = "ContrastiveLoss"
+[loss.arguments]
+distance = { name = "CosineSimilarity" }
+"""
+
+
+def test_a_loss_that_would_train_nothing_is_warned_of(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, tmp_path)
+    recipe.write_text(recipe.read_text() + NOTHING)
+    line = recipe.read_text().splitlines().index('name = "pml"')
+    done = metricface("check", recipe)
+    assert done.exit_code == 0
+    assert (
+        f"warning: {recipe}:{line}  loss.pml  ContrastiveLoss with the distance CosineSimilarity gives 0 without any "
+        "gradient on a trial batch"
+    ) in done.stderr
+    recipe.write_text(recipe.read_text() + "pos_margin = 1.0\nneg_margin = 0.2\n")
+    assert "ContrastiveLoss" not in metricface("check", recipe).stderr
+
+
 def test_a_good_recipe_is_said_to_be_good(tmp_path: Path) -> None:
     done = metricface("check", write_recipe(tmp_path, tmp_path))
     assert done.exit_code == 0

@@ -186,7 +186,7 @@ def test_a_head_whose_weights_were_changed_is_refused(finished: Path, tree: Path
     assert (done.exit_code, "model: not a readable model (FileNotFoundError" in done.stderr) == (1, True)
 
 
-def test_a_model_file_of_before_there_were_heads_still_loads(finished: Path, tmp_path: Path) -> None:
+def test_a_model_folder_of_before_there_were_heads_still_loads(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "model", tmp_path / "model")
     described = json.loads((tmp_path / "model" / "model.json").read_text())
     for key in ("head", "operating_points", "calibration"):

@@ -102,6 +102,25 @@ def test_a_loss_of_nan_fails_with_reason_and_smallest_case(site: Path) -> None:
     assert outcomes["finite"]["why"] == "A loss or gradient that is not finite ends the run at that step."
 
 
+def test_one_fault_in_the_plugins_code_is_one_line_with_its_place(site: Path) -> None:
+    source = GOOD.replace("        unit = ", "        given.no_such_thing\n        unit = ")
+    install(site, "mf-typo", {"mf_typo": source}, {LOSSES: {"typo": "mf_typo:Spread"}})
+    done = metricface("plugin", "check", "typo")
+    assert done.exit_code == 4
+    failed = [line for line in done.stdout.splitlines() if "\tfailed\t" in line]
+    line = source.splitlines().index("        given.no_such_thing") + 1
+    place = f"{site / 'mf_typo.py'}:{line}"
+    assert len(failed) == 1
+    assert failed[0].startswith(
+        f"loss typo\tfinite\tfailed\tAttributeError: 'LossInput' object has no attribute 'no_such_thing', at {place}. "
+    )
+    outcomes = check("typo")[1].values()  # JSON holds each check
+    names = [it["name"] for it in outcomes if it["status"] == "failed"]
+    assert len({it["fault"] for it in outcomes if it["status"] == "failed"}) == 1
+    assert failed[0].endswith(f". {len(names)} checks fail by it: {', '.join(names)}.")
+    assert f", {len(names)} failed" in done.stdout.splitlines()[-1]
+
+
 BROKEN = {
     "a syntax error": ("class (", "cannot be imported (SyntaxError: "),
     "an exception on import": ("raise ValueError('no\\nlicence')", "cannot be imported (ValueError: no licence)"),
@@ -148,11 +167,14 @@ def test_a_name_of_two_kinds_is_checked_as_both() -> None:
 
 
 def test_a_kind_without_checks_of_its_own_says_so() -> None:
-    done = metricface("plugin", "check", "miner", "semi-hard")
+    done = metricface("plugin", "check", "schedule", "step")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[-1] == (
-        "miner semi-hard (metricface 0.1.0): 6 passed; these are all checks that there are of the kind miner"
+        "schedule step (metricface 0.1.0): 6 passed; these are all checks that there are of the kind schedule"
     )
+    for kind, name, count in (("miner", "semi-hard", 9), ("transform", "grey", 11)):
+        done = metricface("plugin", "check", kind, name)
+        assert done.stdout.splitlines()[-1] == f"{kind} {name} (metricface 0.1.0): {count} passed"
 
 
 @pytest.mark.parametrize(

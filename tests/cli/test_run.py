@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
+from support.installed import install, installing
 from support.task_b_tree import RECIPE, make_tree, write_recipe
 from typer.testing import CliRunner, Result
 
@@ -283,3 +286,52 @@ def test_a_recipe_without_evaluators_trains(tree: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     done = metricface("eval", "run")
     assert (done.exit_code, "had no [[evaluate]]" in done.stderr) == (1, True)
+
+
+NAN = '''
+class Sudden:
+    """NaN, as a division by a distance of zero makes it."""
+
+    consumes = "embeddings"
+    uses_pairs = False
+
+    def __call__(self, given):
+        return given.embeddings.sum() * float("nan")
+'''
+
+
+def test_a_loss_of_another_package_that_is_nan_is_named_with_the_photos_and_how_to_check_it(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installing(monkeypatch, tmp_path / "site")
+    points = {"metricface.losses": {"sudden": "mf_sudden:Sudden"}}
+    install(tmp_path / "site", "mf-sudden", {"mf_sudden": NAN}, points)
+    recipe = write_recipe(tmp_path, tree, RECIPE + '\n[[loss]]\nname = "sudden"\n')
+    done = metricface("run", recipe, "--out", tmp_path / "run")
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith(
+        "error: step 0: loss 'sudden' is nan, nothing was updated. Check the components of other packages: metricface "
+        "plugin check loss sudden. Lower optimizer.lr, or look at the photos of the batch: "
+    )
+    photos = line.partition("the photos of the batch: ")[2].rstrip(".").split(" and ")[0].split(", ")
+    assert len(photos) == 8
+    assert all(Path(photo).is_file() and Path(photo).is_relative_to(tree / "train") for photo in photos)
+    assert "Traceback" not in done.output
+
+
+def test_a_model_whose_weights_hold_nan_is_refused_when_it_is_read(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished / "model", tmp_path / "model")
+    file, description = folder / "model.safetensors", folder / "model.json"
+    before, weights = hashlib.sha256(file.read_bytes()).hexdigest(), load_file(file)
+    name = next(name for name in weights if name.endswith("conv1.weight"))
+    weights[name].view(-1)[3] = float("nan")
+    save_file(weights, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    description.write_text(description.read_text().replace(before, digest))
+    done = metricface("eval", folder)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"error: {folder}: model.safetensors has NaN in {name!r} (1 of {weights[name].numel():,} numbers), from "
+        "training that went wrong. Take another model, or train it anew.\n"
+    )

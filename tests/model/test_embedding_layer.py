@@ -42,7 +42,7 @@ def from_model(table: dict[str, Any]) -> EmbeddingLayer:
 
 
 @pytest.mark.parametrize(("key", "least", "most"), BOUNDS)
-def test_a_recipe_and_a_model_file_have_the_same_bounds(tmp_path: Path, key: str, least: float, most: float) -> None:
+def test_a_recipe_and_a_model_folder_have_the_same_bounds(tmp_path: Path, key: str, least: float, most: float) -> None:
     for value in (least, most):
         if value is not None:
             table = {"dim": 8, "projection": True, key: value}
@@ -66,7 +66,7 @@ def test_the_section_is_the_layer_and_the_weights_that_it_starts_from(tmp_path: 
     assert type(found.zoom) is float
 
 
-def test_a_model_file_gets_the_layer_and_gives_it_back() -> None:
+def test_a_model_folder_gets_the_layer_and_gives_it_back() -> None:
     section = EmbeddingSection(dim=8, projection=True, whitening=0.5, mirror=True, zoom=0.6, weights=Path("old"))
     stored = section.to_json()
     assert stored == {"dim": 8, "projection": True, "whitening": 0.5, "mirror": True, "zoom": 0.6}

@@ -131,13 +131,13 @@ def test_one_photo_goes_the_whole_way_and_is_not_changed() -> None:
 
 
 @given(VALUES)
-def test_a_model_file_gives_back_what_it_was_given(value: Preprocessing) -> None:
+def test_a_model_folder_gives_back_what_it_was_given(value: Preprocessing) -> None:
     stored = Transform.of(value).model_dump_json()
     assert Transform.model_validate_json(stored).preprocessing == value
     assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - as worker processes get it
 
 
-def test_the_keys_of_a_model_file_are_those_of_earlier_ones_in_their_order() -> None:
+def test_the_keys_of_a_model_folder_are_those_of_earlier_ones_in_their_order() -> None:
     assert list(Transform.of(PLAIN).model_dump(mode="json").items()) == [
         ("crop", 1.0),
         ("image_size", 12),

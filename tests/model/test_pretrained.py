@@ -172,3 +172,26 @@ def test_a_cut_file_is_refused(tmp_path):
     ) as caught:
         read_weights(path)
     assert "\n" not in str(caught.value)
+
+
+def with_nan(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    weights = torch.ones(shape, dtype=dtype)
+    weights.view(-1)[1] = torch.nan
+    return weights
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_with_nan_are_refused_when_they_are_read(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    path = tmp_path / name
+    whole = {"mask": torch.tensor([0.0, -torch.inf]), "count": torch.tensor(3), "first": torch.ones(2)}
+    save = save_file if path.suffix == ".safetensors" else torch.save
+    save(whole, path)
+    assert read_weights(path).keys() == whole.keys()
+    save({**whole, "second": with_nan((20, 60), dtype), "third": with_nan((3,), dtype)}, path)
+    with pytest.raises(ModelError) as caught:
+        read_weights(path)
+    assert str(caught.value) == (
+        f"backbone.weights: {path} has NaN in 'second' (1 of 1,200 numbers), from training that went wrong. Take other "
+        "weights, or those of an earlier checkpoint."
+    )

@@ -149,3 +149,26 @@ def factory() -> Small:
 def test_what_else_a_check_finds(component: object, check: str, said: str) -> None:
     found = {it.name: it.said for it in examine("backbone", component).failed}
     assert said in found[check]
+
+
+def halving(self: Small, images: Tensor, features: Tensor) -> Tensor:
+    images.data.mul_(0.5)
+    return features
+
+
+def mirroring(self: Small, images: Tensor, features: Tensor) -> Tensor:
+    if self.training:
+        images.detach().numpy()[...] = images.flip(-1).detach().numpy()
+    return features
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (halving, "photos (1, 3, 16, 16): photos is edited in place (at [0, 0, 0, 0] "),
+        (mirroring, "photos (2, 3, 16, 16) in training mode: photos is edited in place (at [0, 0, 0, 0] "),
+    ],
+)
+def test_edits_past_autograd_are_found(edit: object, said: str) -> None:
+    found = {it.name: it.said for it in examine("backbone", changed(edit)).failed}
+    assert said in found["inputs"]

@@ -117,6 +117,11 @@ def one_source(found: list[Item]) -> list[Item]:
     return [replace(item, source="the only one") for item in found]
 
 
+def relabelling(self: Folder, image: np.ndarray, index: int) -> np.ndarray:
+    self.items[0] = replace(self.items[0], condition="read")
+    return image
+
+
 FLAWS: Flaws = {
     "contract": (Positional, "parameter 'root' is not keyword-only"),
     "arguments": (BadDefault, "the default of 'crop_size' is refused"),
@@ -130,6 +135,7 @@ FLAWS: Flaws = {
     "notices": (flawed(notices="a text"), "train: notices are 'a text'"),
     "order": (items(shuffled), "train: item "),
     "photos": (reading(lambda self, image, index: image[..., 0]), "gives uint8 (40, 40)"),
+    "inputs": (reading(relabelling), "train: the items are others after photo 0 was read"),
     "threads": (OneBuffer, "is another photo the second time"),
     "broken photo": (flawed(read=black), "is read as a photo"),
     "missing split": (Lenient, "split 'no-such-split': is not refused"),

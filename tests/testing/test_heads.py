@@ -193,3 +193,27 @@ def test_what_is_no_output_of_a_head_is_told(change: object, said: str) -> None:
 def test_what_is_no_evaluation_is_told(change: object, said: str) -> None:
     found = {it.name: it.said for it in examine("head", output(change)).failed}
     assert said in found["without labels"]
+
+
+def clamping(self: Cosines, out: HeadOutput, embeddings: Tensor, labels: Tensor | None) -> HeadOutput:
+    if labels is not None:
+        labels.data.clamp_(max=1)
+    return out
+
+
+def doubling(self: Cosines, out: HeadOutput, embeddings: Tensor, labels: Tensor | None) -> HeadOutput:
+    if labels is None:
+        embeddings.data.mul_(2)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("edit", "check", "said"),
+    [
+        (clamping, "inputs", "embeddings (8, 8): labels is edited in place (at [4] 2 became 1)"),
+        (doubling, "without labels", "embeddings (2, 8), no labels: embeddings is edited in place (at [0, 0] "),
+    ],
+)
+def test_edits_past_autograd_are_found(edit: object, check: str, said: str) -> None:
+    found = {it.name: it.said for it in examine("head", output(edit)).failed}
+    assert said in found[check]

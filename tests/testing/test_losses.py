@@ -346,3 +346,61 @@ def test_one_that_takes_none_of_them_says_so() -> None:
     component = type("OnLogits", (OnLogits,), {"wanted": 3, "__doc__": OnLogits.__doc__})
     (found,) = examine("loss", component).failed
     assert (found.name, found.said) == ("made", "loss on-logits: two classes (got 5)")
+
+
+def doubling(given: LossInput) -> None:
+    given.embeddings.data.mul_(2)
+
+
+def by_numpy(given: LossInput) -> None:
+    given.embeddings.detach().numpy()[:, 0] = 0
+
+
+def clamping(given: LossInput) -> None:
+    given.labels.data.clamp_(max=1)
+
+
+def swapping(given: LossInput) -> None:
+    if given.pairs is not None:
+        given.pairs[0].data[:] = given.pairs[1]
+
+
+def cutting(given: LossInput) -> None:
+    given.embeddings.data = given.embeddings.data[:, :4]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            doubling,
+            "labels [0, 0, 1, 1], embeddings (4, 8): embeddings is edited in place (at [0, 0] -1.126 became -2.252)",
+        ),
+        (by_numpy, "embeddings (4, 8): embeddings is edited in place (at [0, 0] -1.126 became 0)"),
+        (clamping, "labels [0, 0, 1, 1, 2, 2, 3, 3], embeddings (8, 8): labels is edited in place (at [4] 2 became 1)"),
+        (swapping, "a miner's pairs [[0, 2], [1, 3], [2, 0]]: pairs[0] is edited in place (at [0] 0 became 1)"),
+        (cutting, "embeddings is edited in place ((4, 8) became (4, 4))"),
+    ],
+)
+def test_edits_past_autograd_are_found(edit: object, said: str) -> None:
+    def of(self: Centres, given: LossInput) -> Tensor:
+        costs = Centres.of(self, given)
+        edit(given)
+        return costs
+
+    found = {it.name: it.said for it in examine("loss", cost(of)).failed}
+    assert said in found["inputs"]
+
+
+class Logits(OnLogits):
+    """Cross-entropy that spoils the logits for the losses after it."""
+
+    def __call__(self, given: LossInput) -> Tensor:
+        value = super().__call__(given)
+        given.logits.data.mul_(0.5)
+        return value
+
+
+def test_edits_of_the_logits_are_found() -> None:
+    found = {it.name: it.said for it in examine("loss", Logits).failed}
+    assert "logits is edited in place (at [0, 0] " in found["inputs"]

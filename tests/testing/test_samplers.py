@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.flaws import GENERAL, Flaws, assert_found, assert_good, exempt, own_checks
 
+from metricface.contracts import Dataset
 from metricface.errors import DataError, RecipeError
 from metricface.testing import check_sampler, examine
 
@@ -148,6 +149,14 @@ def editing(self: Dealt, epoch: int) -> np.ndarray:
     return Dealt.order(self, epoch)
 
 
+class OfItems(Dealt):
+    """Sorts the photos that it was asked to deal."""
+
+    def __init__(self, *, dataset: Dataset, labels: np.ndarray, batch_size: int, seed: int) -> None:
+        super().__init__(labels=labels, batch_size=batch_size, seed=seed)
+        dataset.items.sort(key=lambda item: item.label)
+
+
 FLAWS: Flaws = {
     "contract": (Positional, "parameter 'labels' is not keyword-only"),
     "arguments": (BadDefault, "the default of 'views' is refused"),
@@ -185,6 +194,7 @@ def test_no_check_is_without_a_flaw() -> None:
     ("component", "check", "said"),
     [
         (Alone, "ranks", "it asks for no rank and world_size"),
+        (OfItems, "inputs", "the items of the dataset are edited in place"),
         (Remembering, "seed", "epoch 0 has other batches when it is asked for again"),
         (flawed(order=lambda self, e: np.random.default_rng(e).permutation(len(self.labels))), "seed", "seed 1 gives"),
         (batches(lambda self, batch, number: [999]), "batches", "batch 0 has the indices 999 to 999"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 import timm
 import torch
 from support.fakes import StagedBackbone, TinyBackbone
-from timm.optim import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay, param_groups_weight_decay
 from torch import nn
 
+from metricface.components.backbones.iresnet import IResNet
 from metricface.components.backbones.timm import TimmBackbone
+from metricface.contracts import HasNoWeightDecay
 from metricface.errors import RecipeError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
@@ -93,3 +96,100 @@ def test_a_step_moves_each_stage_by_its_own_learning_rate_under_the_schedule() -
     for name, parameter in model.named_parameters():
         rate = rates.get(name.split(".")[1], 0.5)
         torch.testing.assert_close(parameter, before[name] - rate)
+
+
+def decaying(module: nn.Module, groups: Iterable[dict[str, Any]]) -> set[str]:
+    """The names of the parameters that an optimizer with a weight decay of 1 shrinks."""
+    decays = by_name(module, torch.optim.SGD(list(groups), lr=0.1, weight_decay=1.0).param_groups, "weight_decay")
+    assert set(decays) == {name for name, _ in module.named_parameters()}
+    return {name for name, decay in decays.items() if decay}
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_vit3", "test_convnext", "test_resnet", "test_efficientnet"])
+def test_what_decays_is_what_decays_in_timm(name: str) -> None:
+    network = timm.create_model(name, num_classes=0)
+    spared = network.no_weight_decay() if hasattr(network, "no_weight_decay") else ()
+    theirs = param_groups_weight_decay(network, 1.0, no_weight_decay_list=spared)
+    backbone = TimmBackbone(model=name, weights="random")
+    assert decaying(backbone, backbone_groups(backbone)) == {f"model.{it}" for it in decaying(network, theirs)}
+
+
+def test_a_transformers_position_embeddings_and_class_token_do_not_decay() -> None:
+    backbone = TimmBackbone(model="test_vit", weights="random")
+    assert isinstance(backbone, HasNoWeightDecay)
+    assert backbone.no_weight_decay() == {"model.pos_embed", "model.cls_token"}
+    left = decaying(backbone, module_groups(backbone))
+    assert not {"model.pos_embed", "model.cls_token"} & left
+    assert {"model.patch_embed.proj.weight", "model.blocks.0.attn.qkv.weight"} <= left
+    optimizer = torch.optim.SGD(backbone_groups(backbone, layer_decay=0.5), lr=0.1, weight_decay=0.5)
+    before = {name: parameter.detach().clone() for name, parameter in backbone.named_parameters()}
+    for parameter in backbone.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    moved = {name for name, parameter in backbone.named_parameters() if not torch.equal(parameter, before[name])}
+    assert moved == {name for name in left if before[name].any()}
+
+
+def groups_of_before(module: nn.Module) -> list[dict[str, Any]]:
+    """The optimizer groups as they were before a module could name what must not decay."""
+    parameters = list(module.parameters())
+    return [
+        {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
+        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+@pytest.mark.parametrize("make", [lambda: IResNet(depth=18, feature_dim=8, image_size=32), lambda: TinyBackbone()])
+def test_groups_of_a_module_that_names_nothing_are_what_they_were(make: Any) -> None:
+    module = make()
+    expected = [group for group in groups_of_before(module) if group["params"]]
+    trained = [{**group, "params": [it for it in group["params"] if it.requires_grad]} for group in expected]
+    found = module_groups(module)
+    assert [group.keys() for group in found] == [group.keys() for group in trained]
+    for ours, theirs in zip(found, trained, strict=True):
+        assert all(one is other for one, other in zip(ours["params"], theirs["params"], strict=True))
+
+
+class Named(StagedBackbone):
+    """A backbone with a position embedding, between its stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem.register_parameter("position", nn.Parameter(torch.ones(1, 3)))
+
+    def no_weight_decay(self) -> set[str]:
+        return {"stem.position", "stem.no_such_token"}
+
+
+def state_of(backbone: nn.Module, groups: list[dict[str, Any]]) -> TrainingState:
+    optimizer = torch.optim.AdamW(groups, lr=0.1, weight_decay=0.5)
+    return TrainingState(FaceModel(backbone), (), optimizer)
+
+
+def step(state: TrainingState) -> None:
+    for number, parameter in enumerate(state.model.parameters()):
+        parameter.grad = torch.full_like(parameter, 0.1 * number)
+    state.apply_schedule()
+    state.optimizer.step()
+
+
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+def test_a_checkpoint_of_before_goes_on_as_it_began(layer_decay: float) -> None:
+    torch.manual_seed(0)
+    old, new = Named(), Named()
+    new.load_state_dict(old.state_dict())
+    old.__class__ = type("Before", (StagedBackbone,), {})  # names nothing
+    before, after = (state_of(it, backbone_groups(it, layer_decay=layer_decay)) for it in (old, new))
+    assert len(after.optimizer.param_groups) == len(before.optimizer.param_groups) + 1
+    step(before)
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    assert len(after.optimizer.param_groups) == len(before.optimizer.param_groups)
+    for _ in range(2):
+        step(before)
+        step(after)
+    for ours, theirs in zip(after.model.parameters(), before.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    fresh = Named()
+    again = state_of(fresh, backbone_groups(fresh, layer_decay=layer_decay))
+    again.load_state_dict(after.state_dict())  # what the resumed run saves is loaded likewise
+    assert len(again.optimizer.param_groups) == len(before.optimizer.param_groups)

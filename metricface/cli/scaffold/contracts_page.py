@@ -68,7 +68,7 @@ OFFERED: Mapping[str, str] = {
 
 # What the methods above are given and give.
 _VALUES = ("Item", "View", "LossInput", "HeadOutput", "InputSpec", "EmbeddingSet", "Predictions", "Subject")
-_OPTIONAL = ("HasParameterGroups", "HasParameterStages", "HasRebalancing", "Rebalancing")
+_OPTIONAL = ("HasParameterGroups", "HasParameterStages", "HasNoWeightDecay", "HasRebalancing", "Rebalancing")
 
 
 def contracts_page() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -109,6 +110,14 @@ class TimmBackbone(nn.Module):
             matcher = {**matcher, "rest": [("", (99999,))]}
         groups = timm.models.group_parameters(self.model, matcher)
         return tuple(tuple(NETWORK + name for name in names) for names in groups.values())
+
+    def no_weight_decay(self) -> frozenset[str]:
+        """Return the parameters that timm keeps from decaying: position embeddings, class tokens and the like."""
+        if not hasattr(self.model, "no_weight_decay"):
+            return frozenset()
+        patterns = cast(Any, self.model).no_weight_decay()
+        names = (name for name, _ in self.model.named_parameters())
+        return frozenset(NETWORK + name for name in names if any(fnmatch(name, pattern) for pattern in patterns))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> features (B, F).

@@ -39,12 +39,15 @@ class AdaFace(nn.Module):
         momentum: share of the former mean and std that a batch leaves as they are.
 
     Source:
-        AdaFace, arXiv 2204.00964 section 3.3. As in the authors' code, `momentum` weighs the former value (the paper's
-        formula has it the other way round). Deviations: mean and std begin as those of all batches so far and become
-        moving averages when 1 / batches falls below 1 - momentum (the code begins at 20 and 100, so that a run of a
-        few hundred steps would see CosFace only); lengths are not cut to [0.001, 100]; a batch of one photo moves
-        nothing; theta - margin * q above pi goes on falling as in the head `arcface` (the code cuts it to pi);
-        prototypes start from N(0, 0.01); no arccos (see functional/margins.py).
+        AdaFace, arXiv 2204.00964 section 3.3. `momentum` weighs the former value (in the paper's formula its 0.99
+        weighs the new one; the authors' code weighs the new one by t_alpha, 0.01 in its configuration, which is the
+        same as here). Deviations from that code: mean and std begin as those of all batches so far and become moving
+        averages when 1 / batches falls below 1 - momentum (the code begins at 20 and 100, so that a run of a few
+        hundred steps would see CosFace only); lengths are not cut to [0.001, 100]; a batch of one photo moves nothing
+        (there it makes the deviation NaN); nothing is clamped to stay 0.001 away from an end, where a clamp has no
+        gradient: the code does it with every cosine, and with the angle after the margin, for all classes. Here the
+        angle stops at 0, and above pi the logit goes on falling as in the head `arcface`. Prototypes start from
+        N(0, 0.01); no arccos (see functional/margins.py).
     """
 
     conformance_exempt: ClassVar[Mapping[str, str]] = {

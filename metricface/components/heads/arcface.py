@@ -27,9 +27,12 @@ class ArcFace(nn.Module):
         margin: radians; m of the paper (0.5 radians are 28.6 degrees). 0 gives the normalised softmax.
 
     Source:
-        ArcFace, arXiv 1801.07698 eq. 3. As in the authors' code, a target with theta + m > pi gets
-        cos(theta) - m * sin(m), and prototypes start from N(0, 0.01). Deviation: no arccos (see functional/margins.py),
-        so nothing has to be clamped away from |cos| = 1.
+        ArcFace, arXiv 1801.07698 eq. 3. Prototypes start from N(0, 0.01), as in the authors' code (insightface,
+        recognition/arcface_torch). Deviations from that code as it is today: a target with theta + m > pi gets
+        cos(theta) - m * sin(m), which goes on falling, as in an older version of it (today's lets cos(theta + m) rise
+        again); the gradient is that of cos(theta + m) (today's code computes it under no_grad, so that the gradient of
+        cos(theta) goes straight through the margin); no arccos (see functional/margins.py), so nothing has to be
+        clamped away from |cos| = 1.
     """
 
     def __init__(

@@ -35,10 +35,10 @@ class CurricularFace(nn.Module):
             what the targets' cosines are after 100 steps: lower it for runs of a few hundred.
 
     Source:
-        CurricularFace, arXiv 2004.00288 section 3.2. As in the authors' code, `momentum` weighs the former value (the
-        paper's formula has it the other way round), and prototypes start from N(0, 0.01). Deviations: a target with
-        theta + m > pi gets cos(theta) - m * sin(m), as in that code, and this value also decides which classes are
-        hard (there cos(theta + m) does, which rises again); no arccos (see functional/margins.py).
+        CurricularFace, arXiv 2004.00288 section 3.2. As in the authors' code (head/metrics.py), `momentum` weighs the
+        former value (the paper's formula has it the other way round) and is 0.99, prototypes start from N(0, 0.01),
+        and a target with theta + m > pi gets cos(theta) - m * sin(m). Deviations: this value also decides which
+        classes are hard (there cos(theta + m) does, which rises again); no arccos (see functional/margins.py).
     """
 
     conformance_exempt: ClassVar[Mapping[str, str]] = {

@@ -44,10 +44,12 @@ class ElasticFace(nn.Module):
         RecipeError: `margin` is above 1 with "cos".
 
     Source:
-        ElasticFace, arXiv 2109.09416 section 3. Deviations: draws are cut to [0, pi / 2] ("arc") or [0, 1] ("cos"); a
-        target with theta + E > pi goes on falling as in the head `arcface` (the authors' code lets it rise); no
-        arccos (see functional/margins.py). `sort` goes by rank, as the paper says; code in circulation takes the order
-        of the photos for their ranks, which gives the margins to other photos.
+        ElasticFace, arXiv 2109.09416 section 3. Deviations from the authors' code (fdbtrs/ElasticFace,
+        utils/losses.py): draws are cut to [0, pi / 2] ("arc") or [0, 1] ("cos"); a target with theta + E > pi goes on
+        falling as in the head `arcface` (there it rises); margin_std is 0.05 by default (0.0125 there); no arccos (see
+        functional/margins.py). `sort` is the paper's: the photo of rank k, nearest first, gets the k-th smallest
+        margin. The authors' `plus` indexes the sorted margins by the argsort of the cosines, which is no rank but its
+        inverse: photo i gets the margin whose number is that of the i-th nearest photo, which says nothing of photo i.
     """
 
     conformance_exempt: ClassVar[Mapping[str, str]] = {

@@ -43,9 +43,10 @@ class MagFace(nn.Module):
 
     Source:
         MagFace, arXiv 2103.06627 eq. 3, with the m, g and bounds of its experiments (margins from 0.45, lambda_g of
-        35 as in the authors' script). Deviations: a target with theta + m > pi goes on falling as in the head
-        `arcface` (the authors' code gives no margin from theta = pi / 2 on); prototypes start from N(0, 0.01); no
-        arccos (see functional/margins.py).
+        35 as in the authors' script). Deviations from the authors' code (models/magface.py): a target keeps its
+        margin up to theta + m = pi and goes on falling beyond, as in the head `arcface` (there it has none from
+        theta = pi / 2 on); prototypes start from N(0, 0.01) (there from a cube, at unit length); no arccos (see
+        functional/margins.py).
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -10,6 +10,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from metricface.components import _pml as pml
+from metricface.components.losses import _pml_trial
 from metricface.components.losses._memory import Memory
 from metricface.contracts import LossInput
 from metricface.functional.labels import check_labels
@@ -34,6 +35,7 @@ class PmlLoss(nn.Module):
     trained and saved with the run, and do not go into the model folder. A miner's pairs go to the loss: pair losses see
     no other pairs, losses over classes weigh photos by how often they were mined. InstanceLoss, P2SGradLoss, PNPLoss,
     RankedListLoss and a loss with a memory do not look at them. HistogramLoss fails on photos of one embedding.
+    MarginLoss has one beta for all people, learnt with `learn_beta`; `beta_per_class = true` gives it one for each.
 
     Args:
         embedding_dim: D of the embeddings.
@@ -71,6 +73,7 @@ class PmlLoss(nn.Module):
         self._name, self._num_classes = loss, num_classes
         filled = {"num_classes": num_classes, "embedding_size": embedding_dim, "descriptors_dim": embedding_dim}
         self.loss = pml.make(pml.LOSSES, loss, arguments or {}, where="loss pml", **filled)
+        self.register_load_state_dict_pre_hook(_betas_of_before)  # type: ignore[no-untyped-call]
         self._pairs = self.uses_pairs({"loss": loss, "memory_size": memory_size})
         if memory_size:
             miner = None if memory_miner is None else pml.make_named(pml.MEMORY_MINERS, memory_miner, where="loss pml")
@@ -80,6 +83,11 @@ class PmlLoss(nn.Module):
     def uses_pairs(arguments: Mapping[str, Any]) -> bool:
         """Whether a miner's choice changes the loss; see Loss."""
         return arguments["loss"] not in pml.WITHOUT_PAIRS and not arguments["memory_size"]
+
+    @staticmethod
+    def cautions(arguments: Mapping[str, Any]) -> Sequence[str]:
+        """Return why the loss would train nothing, found by trying it; see HasCautions."""
+        return _pml_trial.cautions(arguments["loss"], arguments["arguments"] or {})
 
     def forward(self, given: LossInput) -> Tensor:
         """Embeddings (B, D), labels (B,) and, with a miner, `pairs` -> scalar float32.
@@ -100,3 +108,11 @@ class PmlLoss(nn.Module):
         if self._name in ("NCALoss", "ProxyNCALoss") and value.isnan() and embeddings.isfinite().all():
             return embeddings.sum() * 0  # a mean over no photo
         return value.reshape(())
+
+
+def _betas_of_before(loss: nn.Module, saved: Mapping[str, Any], prefix: str, *_: object) -> None:
+    """Make room for the betas of a checkpoint, which had one for each class before a recipe could ask for it."""
+    for name, parameter in loss.named_parameters():
+        theirs = saved.get(prefix + name)
+        if name.endswith(".beta") and theirs is not None:
+            parameter.data = parameter.data.new_empty(theirs.shape)

@@ -20,12 +20,18 @@ class SupCon:
     anchors that have a positive; the others are left out. A batch without positives gives 0 with a gradient of 0. All
     pairs of the batch are used, so a miner's choice is not looked at.
 
+    A batch of B photos of one class has nothing to win against but its own positives: the loss is at least log(B - 1),
+    where all its cosines are equal, and the gradient only evens them out. It pulls nobody together, so such a batch
+    teaches next to nothing (with B = 2 nothing at all); a sampler should bring several classes.
+
     Args:
         temperature: divides the cosines; no unit.
 
     Source:
-        "Supervised Contrastive Learning", arXiv 2004.11362 eq. 2 (L_out). Deviation: the mean over anchors where the
-        paper has a sum. The authors' code has a factor temperature / base_temperature; the paper and this have none.
+        "Supervised Contrastive Learning", arXiv 2004.11362 eq. 2 (L_out), with its temperature of 0.1. Deviation: the
+        mean over anchors where the paper has a sum. The authors' code (HobbitLong/SupContrast) takes the mean over all
+        anchors, also over those without a positive (NaN in older versions); its temperature is 0.07, and its factor
+        temperature / base_temperature is in neither the paper nor here.
     """
 
     consumes: ClassVar[Literal["logits", "embeddings"]] = "embeddings"

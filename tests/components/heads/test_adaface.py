@@ -94,3 +94,15 @@ def test_a_batch_of_one_photo_has_no_deviation_and_moves_nothing():
     vectors, labels = batch(1)
     assert head(vectors[:1], labels[:1]).logits.isfinite().all()
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
+
+
+def test_nothing_is_clamped_away_from_the_ends_of_the_cosine_as_the_authors_code_does():
+    head = make(concentration=0.0).eval()  # quality 0: the margin is one of the cosine alone
+    vectors = head.prototypes.detach()[:1].clone()
+    own, labels = torch.tensor([0]), torch.tensor([0])
+    logits = head(vectors, labels).logits / 30
+    assert logits[0, own].item() == pytest.approx(1 - 0.4, abs=1e-6)  # theirs: 1 - 0.001 - 0.4
+    turned = vectors + 0.02 * torch.randn(1, D) * vectors.norm()  # within acos(1 - 0.001) of it, or nearly so
+    turned.requires_grad_()
+    head(turned, labels).logits[0, 0].backward()
+    assert turned.grad.abs().max() > 0  # theirs has none within the clamp

@@ -65,3 +65,20 @@ def test_a_label_out_of_range_on_cuda_leaves_the_device_usable(head):
     with pytest.raises(TrainingError, match="label 5"):
         head(torch.randn(2, D, device="cuda"), torch.tensor([0, 5], device="cuda"))
     assert float(torch.ones(2, device="cuda").sum()) == 2
+
+
+def test_the_gradient_is_that_of_the_margins_cosine_and_falls_on_beyond_pi(head):
+    """Today's arcface_torch gives the target the gradient of cos(theta), and lets cos(theta + m) rise beyond pi."""
+    axes = torch.eye(D)
+    head.prototypes.data.copy_(axes[:C])
+    labels, logits = torch.tensor([0]), []
+    for theta in (0.3, 1.2, 2.5, math.pi - 0.3, math.pi - 0.2, math.pi - 0.1):
+        angle = torch.tensor(theta, dtype=torch.float32, requires_grad=True)
+        embedding = (angle.cos() * axes[0] + angle.sin() * axes[7])[None]
+        logit = head(embedding, labels).logits[0, 0] / head.scale
+        (slope,) = torch.autograd.grad(logit, angle)
+        logits.append(logit.item())
+        beyond = theta + head.margin > math.pi
+        wanted = -math.sin(theta) if beyond else -math.sin(theta + head.margin)
+        assert slope.item() == pytest.approx(wanted, abs=1e-3)
+    assert logits == sorted(logits, reverse=True)

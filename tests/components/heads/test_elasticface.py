@@ -110,3 +110,17 @@ def test_an_angle_with_the_cosine_variant_is_refused():
         'head elasticface: with variant = "cos" margin is a difference of cosines, at most 1 (got 1.2). '
         'Lower it, or take variant = "arc".'
     )
+
+
+def test_sort_goes_by_rank_where_the_authors_plus_goes_by_the_inverse_of_it():
+    head = make(sort=True)
+    vectors, labels = batch(head)
+    smallest_first = sorted(drawn(head, 0.5, 0.05))
+    found, cosines = margins_of(head, vectors, labels)
+    nearest_first = sorted(range(B), key=lambda photo: -cosines[photo])
+    theirs = [smallest_first[nearest_first[photo]] for photo in range(B)]  # margin[argsort], photo by photo
+    ours = [smallest_first[nearest_first.index(photo)] for photo in range(B)]
+    assert found == pytest.approx(ours, abs=1e-4)
+    assert found != pytest.approx(theirs, abs=1e-4)
+    farthest, nearest = nearest_first[-1], nearest_first[0]
+    assert (found[farthest], found[nearest]) == pytest.approx((smallest_first[-1], smallest_first[0]), abs=1e-4)

@@ -4,16 +4,19 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_metric_learning.losses as theirs
 import torch
+import torch.nn.functional as F
 from pytorch_metric_learning import distances, reducers, regularizers
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 from support.fakes import TinyBackbone, same_tensors
 
 from metricface.components import _pml as pml
+from metricface.components.losses import _pml_trial
 from metricface.components.losses.pml import PmlLoss
-from metricface.contracts import Batch, LossInput
+from metricface.contracts import Batch, HasCautions, LossInput
 from metricface.errors import RecipeError, TrainingError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
@@ -293,3 +296,140 @@ def test_a_memory_that_cannot_work_is_refused(size: int) -> None:
 def test_a_label_out_of_range_is_named() -> None:
     with pytest.raises(TrainingError, match=r"^loss pml: label 4 is none of the 4 classes"):
         make("ArcFaceLoss")(LossInput(torch.randn(1, D), torch.tensor([4])))
+
+
+def defaults(name: str, **arguments: Any) -> dict[str, Any]:
+    """What a recipe that names a loss holds after its check."""
+    parameters = pml.LOSSES.signatures()[name].parameters.values()
+    known = {it.name: it.default for it in parameters if it.default is not it.empty}
+    return {"loss": name, "memory_size": 0, "arguments": {**known, **REQUIRED.get(name, {}), **arguments}}
+
+
+def ordinary_batch(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings as ReLU leaves them, of five people whose photos lie among each other."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(5), 4)
+    values = np.abs(rng.normal(size=(20, 48)) + 0.4 * rng.normal(size=(5, 48))[labels])
+    return torch.tensor(values, dtype=torch.float32, requires_grad=True), torch.tensor(labels)
+
+
+def says(name: str, distance: str | None) -> str:
+    """What three other batches than the one of the trial say of a loss of the library itself: "", "zero" or "fails"."""
+    sizes = {"num_classes": 5, "embedding_size": 48, "descriptors_dim": 48}
+    own = {key: value for key, value in sizes.items() if key in pml._parameters(getattr(theirs, name))}
+    chosen = {} if distance is None else {"distance": getattr(distances, distance)()}
+    found = set()
+    for seed in range(3):
+        embeddings, labels = ordinary_batch(seed)
+        try:
+            torch.manual_seed(seed)
+            loss = getattr(theirs, name)(**own, **REQUIRED.get(name, {}), **chosen)
+        except Exception:
+            return ""  # it does not take the distance, and is refused where it is made
+        order = labels.argsort(stable=True)
+        try:
+            value = loss(embeddings[order], labels[order])
+        except Exception:
+            found.add("fails")
+            continue
+        (gradient,) = torch.autograd.grad(value, embeddings)
+        found.add("" if gradient.any() else "zero")
+    (same,) = found
+    return str(same)
+
+
+PAIRS = [
+    (name, distance)
+    for name in NAMES
+    for distance in (None, *pml.TABLES["distance"].signatures())
+    if distance is None or "distance" in pml.LOSSES.signatures()[name].parameters
+]
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
+def test_all_pairs_of_loss_and_distance_that_train_nothing_are_known_by_trying() -> None:
+    ours, other = {}, {}
+    for name, distance in PAIRS:
+        given = defaults(name, **({} if distance is None else {"distance": {"name": distance}}))
+        said = " ".join(PmlLoss.cautions(given))
+        ours[name, distance] = (
+            "zero" if "without any gradient" in said else "fails" if "fails on a trial" in said else ""
+        )
+        assert bool(said) == bool(ours[name, distance])
+        other[name, distance] = says(name, distance)
+    assert ours == other
+    assert {pair: said for pair, said in ours.items() if said} == {
+        ("ContrastiveLoss", "CosineSimilarity"): "zero",
+        ("ContrastiveLoss", "DotProductSimilarity"): "zero",
+        ("HistogramLoss", "LpDistance"): "fails",
+        ("HistogramLoss", "SNRDistance"): "fails",
+    }
+    assert len(PAIRS) > 130
+
+
+def test_the_trial_says_what_is_wrong_and_what_to_do() -> None:
+    cosine = {"name": "CosineSimilarity"}
+    (said,) = PmlLoss.cautions(defaults("ContrastiveLoss", distance=cosine))
+    assert said == (
+        "ContrastiveLoss with the distance CosineSimilarity gives 0 without any gradient on a trial batch of photos "
+        "that it should tell apart (cosines 0.11 to 0.70): it would train nothing. With a similarity pos_margin lies "
+        "above neg_margin, with a distance below it (got pos_margin 0.0, neg_margin 1.0)."
+    )
+    swapped = defaults("ContrastiveLoss", distance=cosine, pos_margin=1.0, neg_margin=0.2)
+    assert PmlLoss.cautions(swapped) == []
+    assert PmlLoss.cautions(defaults("ContrastiveLoss", pos_margin=2.0, neg_margin=0.0)) != []  # no distance is larger
+    regularized = defaults("ContrastiveLoss", distance=cosine, embedding_regularizer={"name": "LpRegularizer"})
+    assert PmlLoss.cautions(regularized) == [said]
+    nothing_left = defaults("TripletMarginLoss", reducer={"name": "ThresholdReducer", "low": 1e6})
+    (other,) = PmlLoss.cautions(nothing_left)
+    assert other.endswith("Change its arguments; metricface show loss pml lists what there is.")
+
+
+def test_the_trial_draws_from_no_generator_and_needs_no_data() -> None:
+    assert isinstance(PmlLoss, HasCautions)
+    before = torch.get_rng_state()
+    PmlLoss.cautions(defaults("ProxyAnchorLoss"))
+    assert torch.equal(before, torch.get_rng_state())
+    weighted = {"name": "ClassWeightedReducer", "weights": [1.0, 2.0]}
+    assert PmlLoss.cautions(defaults("NCALoss", reducer=weighted)) == []  # weights of people whom nobody knows yet
+    assert PmlLoss.cautions({"loss": "NCALoss", "memory_size": 0, "arguments": None}) == []
+
+
+def test_the_photos_of_the_trial_overlap() -> None:
+    features, labels = _pml_trial.trial_batch()
+    cosines = F.normalize(features) @ F.normalize(features).T
+    same, lone = labels[:, None] == labels[None], torch.eye(len(labels), dtype=torch.bool)
+    assert cosines[~same].max() > cosines[same & ~lone].min() > 0
+
+
+def betas(loss: PmlLoss) -> torch.Tensor:
+    (parameter,) = loss.parameters()
+    return parameter
+
+
+def test_margin_loss_learns_one_beta_unless_the_recipe_asks_for_more() -> None:
+    ours, one, two = make("MarginLoss", learn_beta=True, nu=0.1), batch(), batch()
+    own = theirs.MarginLoss(learn_beta=True, nu=0.1)
+    assert betas(ours).shape == own.beta.shape == (1,)
+    for loss, value in ((ours, ours(LossInput(one, LABELS))), (own, own(two, LABELS))):
+        value.backward()
+        assert next(loss.parameters()).grad.any()
+    torch.testing.assert_close(betas(ours).grad, own.beta.grad)
+    torch.testing.assert_close(one.grad, two.grad)
+    assert not list(make("MarginLoss").parameters())
+    each = make("MarginLoss", learn_beta=True, beta_per_class=True)
+    assert betas(each).shape == theirs.MarginLoss(learn_beta=True, num_classes=C).beta.shape == (C,)
+    assert make("MarginLoss", beta_per_class=True)(LossInput(batch(), LABELS)).isfinite()
+
+
+@pytest.mark.parametrize("memory_size", [0, 20])
+def test_a_run_with_a_beta_for_each_class_goes_on_with_them(memory_size: int, tmp_path: Path) -> None:
+    arguments = {"learn_beta": True, "nu": 0.1, "memory_size": memory_size}
+    whole = training("MarginLoss", beta_per_class=True, **arguments)
+    steps(whole, 0, 3)
+    save_checkpoint(tmp_path / "last.pt", whole, "digest")
+    expected = steps(whole, 3, 5)
+    resumed = training("MarginLoss", **arguments)  # its recipe is from before there was a key for it
+    resumed.load_state_dict(read_checkpoint(tmp_path / "last.pt", "digest"))
+    assert betas(resumed.losses[0].loss).shape == (C,)
+    assert steps(resumed, 3, 5) == expected

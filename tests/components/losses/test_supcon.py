@@ -80,3 +80,15 @@ def test_float32_under_autocast():
     expected = SupCon()(given)
     with torch.autocast("cpu", torch.bfloat16):
         assert SupCon()(given) == expected
+
+
+@pytest.mark.parametrize("photos", [2, 3, 8])
+def test_a_batch_of_one_class_costs_log_of_the_others_at_least_and_pulls_nobody_together(photos):
+    torch.manual_seed(0)
+    labels = torch.zeros(photos, dtype=torch.int64)
+    apart = torch.eye(photos).requires_grad_()  # every cosine is 0, as far apart as photos of a batch can all be
+    loss = SupCon()(LossInput(apart, labels))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(photos - 1), abs=1e-5)
+    torch.testing.assert_close(apart.grad, torch.zeros(photos, photos), atol=1e-6, rtol=0)
+    assert SupCon()(LossInput(torch.randn(photos, 5), labels)).item() >= math.log(photos - 1) - 1e-5
