@@ -22,6 +22,7 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _MOST_WORKERS = 8
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT, _LARGEST = 2**31 - 1, 2**30  # bytes; mallopt takes an int
+WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,23 @@ def reuse_freed_memory() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     return mallopt is not None and bool(mallopt(_M_TRIM_THRESHOLD, _KEPT) and mallopt(_M_MMAP_THRESHOLD, _LARGEST))
+
+
+def wait_without_spinning() -> bool:
+    """Let OpenMP's threads sleep while they wait for each other, unless the user chose; return whether this did so.
+
+    By default they spin, which on a machine that does anything else as well takes the cores from the threads that they
+    wait for: training is several times slower then (benchmarks/busy_machine.md). OpenMP reads the variable when it is
+    loaded, so this comes before torch is imported; processes that this one starts inherit it. Only for a process of our
+    own.
+
+    Source:
+        OpenMP 5.2, 21.7; GOMP_SPINCOUNT of GNU libgomp and KMP_BLOCKTIME of Intel's and LLVM's library say the same.
+    """
+    if any(name in os.environ for name in WAIT_VARIABLES):
+        return False
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    return True
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -116,3 +116,17 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
     assert machine.reuse_freed_memory() is False
+
+
+def test_the_variable_is_set_where_the_user_chose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in machine.WAIT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name in machine.WAIT_VARIABLES:
+        monkeypatch.setenv(name, "1")
+        assert machine.wait_without_spinning() is False
+        monkeypatch.delenv(name)
+        assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that it is put back as it was
+    del os.environ["OMP_WAIT_POLICY"]
+    assert machine.wait_without_spinning() is True
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"

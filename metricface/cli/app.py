@@ -18,7 +18,7 @@ from metricface.cli.plugin import plugin_app
 from metricface.cli.run import run
 from metricface.cli.runs import list_runs, show_run
 from metricface.cli.show import show
-from metricface.machine import reuse_freed_memory
+from metricface.machine import reuse_freed_memory, wait_without_spinning
 
 app = typer.Typer(
     name="metricface",
@@ -50,5 +50,6 @@ app.add_typer(runs_app, name="runs")
 
 def main() -> None:
     """Run the command line."""
+    wait_without_spinning()
     reuse_freed_memory()
     app()

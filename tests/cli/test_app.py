@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from metricface.cli import doctor_checks
 from metricface.cli.app import app, main
 from metricface.cli.doctor_checks import Finding
 from metricface.cli.exits import guarded
+from metricface.machine import WAIT_VARIABLES
 
 USAGE = {
     "an unknown verb": (
@@ -211,14 +213,35 @@ def test_the_completion_script_can_be_had_for_a_shell() -> None:
     assert (done.returncode, done.stderr, "METRICFACE_COMPLETE=complete_bash" in done.stdout) == (0, "", True)
 
 
-def test_the_command_reuses_freed_memory_and_the_library_leaves_that_to_its_user(
+def test_the_command_sets_up_its_process_and_the_library_leaves_that_to_its_user(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     called: list[str] = []
+    monkeypatch.setattr("metricface.cli.app.wait_without_spinning", lambda: called.append("wait"))
     monkeypatch.setattr("metricface.cli.app.reuse_freed_memory", lambda: called.append("reuse"))
     CliRunner().invoke(app, ["--version"])
     assert called == []
     monkeypatch.setattr(sys, "argv", ["metricface", "--version"])
     with pytest.raises(SystemExit):
         main()
-    assert called == ["reuse"]
+    assert called == ["wait", "reuse"]
+
+
+COMMAND_THEN_TORCH = """
+import contextlib, sys
+from metricface.cli.app import main
+sys.argv = ["metricface", "--version"]
+with contextlib.suppress(SystemExit):
+    main()
+import torch
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch brings another OpenMP elsewhere")
+@pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_wait_without_spinning_unless_the_user_chose(given: dict[str, str], policy: str) -> None:
+    others = {name: value for name, value in os.environ.items() if name not in WAIT_VARIABLES}
+    environment = {**others, **given, "OMP_DISPLAY_ENV": "TRUE"}
+    command = [sys.executable, "-c", COMMAND_THEN_TORCH]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert set(re.findall(r"OMP_WAIT_POLICY = '(\w+)'", done.stderr)) == {policy}  # as OpenMP says when it is loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
@@ -50,6 +51,8 @@ def test_all_is_well_here() -> None:
     found = {(finding["about"], finding["what"]): finding["found"] for finding in document["findings"]}
     assert found["versions", "torch"] == version("torch")
     assert found["threads", "torch"].startswith(str(torch.get_num_threads()))
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        assert found["threads", name] == os.environ.get(name, "not set")
     for about in ("devices", "shared modules", "caches", "network", "plugins"):
         assert any(known == about for known, _ in found), about
 
