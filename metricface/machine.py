@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -134,6 +134,20 @@ def worker_count(wanted: int | str, device: torch.device) -> int:
     if isinstance(wanted, int):
         return wanted
     return min(_MOST_WORKERS, usable_cores() - 1) if device.type == "cuda" else 0
+
+
+@contextlib.contextmanager
+def computing_threads(wanted: int | str) -> Iterator[None]:
+    """Let torch compute with so many threads, and afterwards with as many as before; "auto" changes nothing."""
+    import torch
+
+    before = torch.get_num_threads()
+    if isinstance(wanted, int):
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_name(device: torch.device) -> str:

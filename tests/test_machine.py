@@ -16,7 +16,7 @@ from metricface.data import photos as loading
 from metricface.data.making import tree
 from metricface.data.photos import Photos
 from metricface.errors import RecipeError
-from metricface.machine import World, choose_device, usable_cores, worker_count
+from metricface.machine import World, choose_device, computing_threads, usable_cores, worker_count
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +130,15 @@ def test_the_variable_is_set_where_the_user_chose_nothing(monkeypatch: pytest.Mo
     del os.environ["OMP_WAIT_POLICY"]
     assert machine.wait_without_spinning() is True
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_threads_are_set_for_a_while_and_auto_leaves_them_alone() -> None:
+    before = torch.get_num_threads()
+    with computing_threads(before + 2):
+        assert torch.get_num_threads() == before + 2
+        with computing_threads("auto"):
+            assert torch.get_num_threads() == before + 2
+    assert torch.get_num_threads() == before
+    with pytest.raises(ZeroDivisionError), computing_threads(before + 2):
+        1 / 0  # noqa: B018 - it is to fail
+    assert torch.get_num_threads() == before

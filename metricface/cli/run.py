@@ -98,13 +98,15 @@ def _dry_run(
 ) -> dict[str, Any]:
     """Check the folders and build everything; train and write nothing; return what there is."""
     from metricface.build.experiment import build_experiment
+    from metricface.machine import computing_threads
     from metricface.runs.seeds import check_seeds
 
     if with_seeds:
         for recipe, done in zip(recipes, check_seeds(recipes, registries, out=out, resume=resume), strict=True):
             state = "would run" if done is None else f"finished already in {done.folder}"
             screen.say(f"seed {recipe.run.seed}: {state}")
-    experiment = build_experiment(recipes[0], registries, screen)
+    with computing_threads(recipes[0].train.threads):  # the check of the precision is for these
+        experiment = build_experiment(recipes[0], registries, screen)
     for notice in experiment.notices:
         screen.say(notice)
     return experiment.describe()

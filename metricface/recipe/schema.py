@@ -73,6 +73,8 @@ class TrainSection(Section):
         evaluate_every: epochs between evaluations.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         workers: processes that prepare batches; "auto" uses none on a CPU.
+        threads: that torch computes with; "auto" leaves that to torch (`OMP_NUM_THREADS`, or a thread for each core).
+            Another number changes the last digits of figures.
     """
 
     epochs: Annotated[int, Field(gt=0)]
@@ -88,6 +90,7 @@ class TrainSection(Section):
     evaluate_every: Annotated[int, Field(gt=0)] = 1
     device: str = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

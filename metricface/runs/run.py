@@ -21,13 +21,14 @@ from metricface.evaluation.report.outcomes import file_stem, write_outcomes
 from metricface.evaluation.report.plots import plot_losses, plot_metrics
 from metricface.evaluation.stored_results import read_results
 from metricface.files import write_json, write_text
-from metricface.machine import device_name, versions
+from metricface.machine import computing_threads
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.runs.blame import named
 from metricface.runs.choose import choose_folder, find_finished
 from metricface.runs.folder import FINISHED, RunFolder, now
 from metricface.runs.read import read_run
+from metricface.runs.record import other_threads, record_parts
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal
@@ -79,7 +80,7 @@ def run(
         console.say(f"finished already in {done.folder}")
         return done
     chosen = choose_folder(recipe, out, registries, resume=resume)
-    with Interruption() as interruption, chosen.open(recipe) as folder:
+    with Interruption() as interruption, chosen.open(recipe) as folder, computing_threads(recipe.train.threads):
         plan = _plan(recipe, folder)
         experiment = _begin(recipe, registries, console, folder, plan)
         journal = Journal(folder.metrics_path, folder.times_path, experiment.state)
@@ -131,7 +132,9 @@ def _begin(recipe: Recipe, registries: Registries, console: Console, folder: Run
     console.say(f"{'going on in' if saved else 'running in'} {folder.path}")
     if saved is not None:
         experiment.state.load_state_dict(saved)
-    _record(folder, experiment, fresh=saved is None)
+        if told := other_threads(folder):
+            console.say(told)
+    record_parts(folder, experiment, fresh=saved is None)
     return experiment
 
 
@@ -157,22 +160,6 @@ def _evaluate(
     """Run every evaluator of the recipe on one split, with what is fitted on another."""
     subject = experiment.subject(photos, console.progress("evaluating"), calibration=calibration)
     return {name: evaluator(subject) for name, evaluator in experiment.evaluators.items()}
-
-
-def _record(folder: RunFolder, experiment: Experiment, *, fresh: bool) -> None:
-    """Write down what the run is made of."""
-    folder.write_record(
-        **({"started": now()} if fresh else {}),
-        metricface=__version__,
-        components=[
-            {"kind": part.kind, "name": part.name, "distribution": part.distribution, "version": part.version}
-            for part in experiment.recipe.components()
-        ],
-        versions=versions(),
-        device=device_name(experiment.state.device),
-        precision=experiment.state.precision.to_dict(),
-        notices=list(experiment.notices),
-    )
 
 
 def _report(

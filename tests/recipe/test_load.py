@@ -253,6 +253,10 @@ MISTAKES = {
     ),
     "run name": (changed('"try"', '"../try"'), "run.name  must be usable as a folder name"),
     "workers": (changed("epochs = 3", 'epochs = 3\nworkers = "many"'), "train.workers  must be an integer"),
+    "threads": (
+        changed("epochs = 3", "epochs = 3\nthreads = 0"),
+        "train.threads  must be greater than or equal to 1 (got 0) or must be 'auto'",
+    ),
     "no head": (
         changed('[head]\nname = "arc"\nmargin = 0.4\n', ""),
         "loss.softmax.name  'softmax' needs the logits of a head: add a [head]",

@@ -52,7 +52,12 @@ def stored(
 
 def older(tables: Any) -> None:
     """Before there were these keys."""
-    del tables["train"]["patience"], tables["embedding"]["zoom"], tables["loss"][0]["label_smoothing"]
+    del (
+        tables["train"]["patience"],
+        tables["train"]["threads"],
+        tables["embedding"]["zoom"],
+        tables["loss"][0]["label_smoothing"],
+    )
 
 
 def test_the_digest_of_a_recipe_is_that_of_the_file_in_its_run_folder(recipe: Recipe, tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_a_run_of_before_there_was_a_key_is_of_the_recipe_that_has_its_default(r
     run = stored(Path("runs/tiny/20260101T000000Z-aaaa"), recipe, change=older)
     assert json.loads((run / "run.json").read_text())["recipe_digest"] != recipe.digest
     assert find_finished(recipe, run, KNOWN) == find_finished(recipe, None, KNOWN) == run
-    for other in ("train.patience=3", "embedding.zoom=0.5", "head.margin=0.1"):
+    for other in ("train.patience=3", "train.threads=1", "embedding.zoom=0.5", "head.margin=0.1"):
         changed = with_keys(recipe, "train.select=identification.same-source.rank1", other)
         assert find_finished(changed, run, KNOWN) is find_finished(changed, None, KNOWN) is None
     newer = stored(Path("runs/tiny/20260102T000000Z-aaaa"), recipe, "interrupted", older)
