@@ -1,9 +1,10 @@
-"""Writing files so that a reader, or a power cut, never finds half of one."""
+"""Writing files so that a reader, or a power cut, never finds half of one; text that survives any file name."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from metricface.errors import UsageError
+
+_LETTERS_KEPT = 50  # of a name, in that of the file beside it: four bytes each leave room for the rest
+# C0 without tab and newline, delete, C1, and the marks that turn the direction of writing.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -28,7 +35,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _write_and_replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_LETTERS_KEPT]}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -44,13 +51,32 @@ def _write_and_replace(path: Path, write: Callable[[IO[bytes]], object]) -> None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    """Write UTF-8 text atomically; bytes of a file name that are not UTF-8 stand as \\udcXX, as JSON has them."""
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def write_json(path: Path, document: Any) -> None:
     """Write JSON atomically, two spaces deep; NaN and infinity are refused (ValueError)."""
     write_text(path, json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def printable(text: str) -> str:
+    """Return text in which nothing but tabs and newlines commands a terminal: an escape stands as \\x1b."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def as_cell(value: object) -> object:
+    """Return what to write into a CSV file: text that a spreadsheet would run as a formula has an apostrophe before it.
+
+    Numbers stay as they are; `from_cell` undoes it.
+    """
+    formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if formula else value
+
+
+def from_cell(text: str) -> str:
+    """Return text as it was before `as_cell`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 @contextmanager

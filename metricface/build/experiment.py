@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from metricface.build import components as make
-from metricface.build.preflight import check_classes_left, check_people_apart, effective_priors
+from metricface.build.preflight import check_classes_left, check_people_apart, effective_priors, people_alike
 from metricface.build.training import train_loader, training_state
 from metricface.components.registry import Registries
 from metricface.contracts import Console, Dataset, Evaluator, Progress, notices_of, wants_logits
@@ -111,7 +111,7 @@ def build_experiment(
     state = training_state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
     state.set_precision(precision or _decide_precision(recipe, model, train, preprocessing, device))
     told += [notice for part in (sampler, *splits.values()) for notice in notices_of(part)]
-    told = [*recipe.notices, *effective_priors(recipe, registries, train), *told]
+    told = [*recipe.notices, *people_alike(found), *effective_priors(recipe, registries, train), *told]
     return Experiment(
         recipe=recipe,
         state=state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 
@@ -22,11 +23,11 @@ def check_people_apart(splits: Mapping[str, Dataset]) -> None:
         splits: split name -> dataset, for instance {"train": ..., "val": ...}.
 
     Raises:
-        DataError: names the splits and a few of the people.
+        DataError: names the splits and a few of the people; two spellings of one name in Unicode are one person.
     """
     seen: dict[str, str] = {}
     for split, dataset in splits.items():
-        people = sorted({item.identity for item in dataset.items if item.identity})
+        people = sorted({_composed(item.identity) for item in dataset.items if item.identity})
         twice = [person for person in people if person in seen]
         if twice:
             named = ", ".join(twice[:_NAMED]) + (f" and {len(twice) - _NAMED} more" * (len(twice) > _NAMED))
@@ -35,6 +36,28 @@ def check_people_apart(splits: Mapping[str, Dataset]) -> None:
                 "measure people never trained on. Keep each person in one split."
             )
         seen.update(dict.fromkeys(people, split))
+
+
+def people_alike(splits: Mapping[str, Dataset]) -> list[str]:
+    """Return a notice where names of people differ in case, or in how Unicode spells them, alone."""
+    alike: dict[str, set[str]] = {}
+    for dataset in splits.values():
+        for name in {item.identity for item in dataset.items if item.identity}:
+            alike.setdefault(_composed(name).casefold(), set()).add(name)
+    pairs = sorted(sorted(names) for names in alike.values() if len(names) > 1)
+    if not pairs:
+        return []
+    named = ", ".join(" and ".join(map(ascii, names)) for names in pairs[:_NAMED])
+    more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+    return [
+        f"data: names that differ in case or in the spelling of an accent alone are taken for different people "
+        f"({named}{more}). Give one person one name."
+    ]
+
+
+def _composed(name: str) -> str:
+    """Return a name with each accent in its letter: macOS may write them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def check_classes_left(train: Dataset) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
 import sys
 import traceback
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from metricface.cli.options import help_in_the_wanted_style, options
 from metricface.errors import MetricFaceError
+from metricface.files import printable
 
 P = ParamSpec("P")
 
@@ -29,11 +31,13 @@ class OneLineGroup(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line and exit."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")  # a file's name goes out as the bytes that it is
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except _Misuse as error:
             if error.format_message():  # empty where typer has shown the help instead
-                print(f"error: {_one_line(error)}", file=sys.stderr)
+                print(f"error: {printable(_one_line(error))}", file=sys.stderr)
             code = error.exit_code
         sys.exit(code)
 
@@ -99,7 +103,7 @@ def _failed(message: str, code: int) -> int:
     """Print the error that is being handled, with --debug where it arose."""
     if options().debug:
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     return code
 
 

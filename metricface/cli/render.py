@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from metricface.cli.options import options, plain
+from metricface.files import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Show one line, whole, above the bars."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, soft_wrap=True)
 
     def progress(self, what: str) -> Callable[[int, int], None]:
         """Return a callback (done, total) that draws a bar, or prints a line now and then."""
@@ -93,7 +94,7 @@ class Screen:
         def show(done: int, total: int) -> None:
             nonlocal task
             if task is None:
-                task = self._live.add_task(escape(what), total=total)
+                task = self._live.add_task(escape(printable(what)), total=total)
             self._live.update(task, completed=done)
             if done >= total:
                 self._live.remove_task(task)
@@ -144,7 +145,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         return
     drawn = Table(*columns)
     for row in rows:
-        drawn.add_row(*(escape(cell) for cell in row))
+        drawn.add_row(*(escape(printable(cell)) for cell in row))
     console.print(drawn)
 
 
@@ -188,7 +189,7 @@ def show_markdown(text: str) -> None:
         return
     from rich.markdown import Markdown
 
-    console.print(Markdown(text))
+    console.print(Markdown(printable(text)))
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

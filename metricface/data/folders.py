@@ -41,7 +41,7 @@ def split_folder(root: Path, split: str, layout: str) -> Path:
     check_root(root)
     folder = root / split
     if not folder.is_dir():
-        there = [entry.name for entry in visible(root) if entry.is_dir()]
+        there = [entry.name for entry in visible(root) if is_folder(entry)]
         raise DataError(f"{root}: no split {split!r} (folders there: {shortened(there)}). {layout}")
     return folder
 
@@ -50,8 +50,8 @@ def why_empty(folder: Path, entries: Sequence[os.DirEntry[str]], per: str, layou
     """Return why there is no photo in any folder of a split; `per` is "person" or "class"."""
     if any(is_image(Path(entry.name)) for entry in entries):
         return f"{folder}: photos lie in the split itself, not in one folder per {per}. {layout}"
-    if any(entry.is_dir() for entry in entries):
-        return f"{folder}: none of the {sum(entry.is_dir() for entry in entries)} folders holds a photo. {layout}"
+    if any(map(is_folder, entries)):
+        return f"{folder}: none of the {sum(map(is_folder, entries))} folders holds a photo. {layout}"
     return f"{folder}: the split is empty. {layout}"
 
 
@@ -59,12 +59,27 @@ def photos(folder: Path, counts: Counter[str], known_folders: Collection[str] = 
     """Yield a folder's photos by name; count other files as "file" and other folders, less known ones, as "folder"."""
     for entry in visible(folder):
         path = Path(entry.path)
-        if entry.is_dir():
+        if is_folder(entry):
             counts["folder"] += entry.name not in known_folders
-        elif is_image(path) and entry.is_file():
+        elif is_image(path) and _is_file(entry):
             yield path
         else:
             counts["file"] += 1
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one; a link to itself leads nowhere."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def visible(folder: Path) -> Iterator[os.DirEntry[str]]:

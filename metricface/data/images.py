@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from metricface.data.headers import Netpbm, jpeg_segments, netpbm, photo_size, with_colours_as_stored
 from metricface.errors import DataError
 from metricface.files import write_atomically
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
 JPEG_QUALITY = 95
 
-_NETPBM_HEADER = re.compile(rb"P[2356](?:\s+|#[^\n]*\n)+(?:\d+(?:\s+|#[^\n]*\n)+){2}(\d+)")
+MOST_PIXELS = 100_000_000
+"""A photo of more is refused unread: decoded it takes three bytes for each, and a file of kilobytes can claim any."""
 
 
 def limit_threads() -> None:
@@ -40,30 +42,31 @@ def is_image(path: Path) -> bool:
 def read_image(path: Path) -> Image:
     """Read a photo as uint8 (H, W, 3) RGB, upright as its EXIF orientation says.
 
-    Grey becomes three equal channels, 16 bits are scaled to 8, transparency is dropped.
+    Grey becomes three equal channels, 16 bits are scaled to 8, transparency is dropped and the colours below it kept.
 
     Raises:
-        DataError: the file is missing, empty, cut off, too large or no photo; names it and the reason.
+        DataError: the file is missing, empty, cut off, of more than MOST_PIXELS or no photo; names it and the reason.
     """
     try:
-        data = np.fromfile(path, np.uint8)
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if not data.size:
+    if not content:
         raise DataError(f"{path}: the file is empty")
-    if _is_cut_jpeg(data.tobytes()):
+    height, width = photo_size(content) or (0, 0)
+    if height * width > MOST_PIXELS:
+        raise DataError(
+            f"{path}: its header says {width} x {height} pixels, more than the {MOST_PIXELS // 10**6} million that are "
+            "read. Make it smaller, or take it out."
+        )
+    if _is_cut_jpeg(content):
         raise DataError(f"{path}: the photo is cut off. Copy or download it again.")
-    largest = _netpbm_maximum(data)
-    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if largest else 0)
-    try:
-        image = cv2.imdecode(data, flags)
-    except cv2.error as error:
-        reason = "it has more pixels than OpenCV reads" if "MAX_IMAGE" in str(error) else str(error.err)
-        raise DataError(f"{path}: the photo cannot be decoded: {reason}") from error
-    if image is None:
-        raise DataError(f"{path}: not a photo, or a damaged one (its suffix says {path.suffix or 'nothing'})")
-    if largest:
-        image = np.rint(image * (255.0 / largest)).clip(0, 255).astype(np.uint8)
+    header = netpbm(content)
+    if header is not None and header.kind in (2, 3):
+        return _plain_netpbm(path, content, header)
+    image = _decoded(path, content, cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if header else 0))
+    if header is not None and header.kind in (5, 6):
+        image = _scaled(image, header.white)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
@@ -78,21 +81,48 @@ def write_image(path: Path, image: Image) -> None:
     write_atomically(path, lambda file: file.write(data.tobytes()))
 
 
+def _decoded(path: Path, content: bytes, flags: int) -> Image:
+    """Return what OpenCV reads, (H, W, 3) BGR, of 8 or 16 bits."""
+    try:
+        image = cv2.imdecode(np.frombuffer(with_colours_as_stored(content), np.uint8), flags)
+    except cv2.error as error:
+        reason = "it has more pixels than OpenCV reads" if "MAX_IMAGE" in str(error) else str(error.err)
+        raise DataError(f"{path}: the photo cannot be decoded: {reason}") from error
+    if image is None:
+        raise DataError(f"{path}: not a photo, or a damaged one (its suffix says {path.suffix or 'nothing'})")
+    return np.asarray(image)
+
+
 def _is_cut_jpeg(content: bytes) -> bool:
     """Whether a JPEG has no end-of-image marker after its first scan starts: OpenCV 4 returns such photos half grey.
 
-    The segments before it are stepped over, for an EXIF thumbnail in them has markers of its own; what follows the
-    end (the film of a motion photo) does not matter.
+    What follows the end (the film of a motion photo) does not matter.
     """
     if not content.startswith(b"\xff\xd8"):
         return False
-    place = 2
-    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
-        place += 2 + int.from_bytes(content[place + 2 : place + 4])  # marker, then a length that counts itself
-    return content.find(b"\xff\xd9", place) < 0
+    last = max((place for _, place in jpeg_segments(content)), default=2)
+    return content.find(b"\xff\xd9", last - 2) < 0
 
 
-def _netpbm_maximum(data: npt.NDArray[np.uint8]) -> int:
-    """Return the value of white in a PGM or PPM, 0 for other formats: OpenCV takes 255 or 65535 for granted."""
-    header = _NETPBM_HEADER.match(data[:512].tobytes())
-    return int(header[1]) if header else 0
+def _plain_netpbm(path: Path, content: bytes, header: Netpbm) -> Image:
+    """Read a PGM or PPM written in decimal numbers: OpenCV scales some of them and cuts others, by version."""
+    height, width = header.size
+    channels = 1 if header.kind == 2 else 3
+    wanted = height * width * channels
+    words = re.sub(rb"#[^\n]*", b"", content[header.start :]).split()
+    if len(words) < wanted:
+        raise DataError(f"{path}: the photo is cut off. Copy or download it again.")
+    try:
+        values = np.fromiter((int(word) for word in islice(words, wanted)), np.int64, wanted)
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{path}: not a photo, or a damaged one (its suffix says {path.suffix or 'nothing'})"
+        ) from error
+    image = _scaled(values.reshape(height, width, channels), header.white)
+    return np.ascontiguousarray(np.broadcast_to(image, (height, width, 3)))
+
+
+def _scaled(image: np.ndarray, white: int) -> Image:
+    """Return uint8 of values up to `white`; OpenCV takes 255 or 65535 for granted."""
+    scaled: Image = np.rint(image * 255.0 / max(white, 1)).clip(0, 255).astype(np.uint8)
+    return scaled

@@ -24,7 +24,7 @@ from metricface.data.images import is_image
 from metricface.data.photos import PhotoFiles
 from metricface.errors import DataError, ModelError
 from metricface.evaluation.subject import Embedded, embed_photos, logits_of
-from metricface.files import write_atomically
+from metricface.files import as_cell, write_atomically
 from metricface.functional.metrics.calibration import class_logits, probabilities
 from metricface.functional.metrics.decisions import decide
 from metricface.machine import choose_device
@@ -182,7 +182,7 @@ def find_photos(folder: Path) -> Found:
 
 
 def write_csv(path: Path, rows: Iterable[Labelled]) -> None:
-    """Write rows as they come; `path` appears once all are there."""
+    """Write rows as they come, formulas as `files.as_cell` has them; `path` appears once all are there."""
     write_atomically(path, lambda file: _write_rows(file, rows))
 
 
@@ -193,7 +193,7 @@ def _write_rows(file: IO[bytes], rows: Iterable[Labelled]) -> None:
     writer.writerow(COLUMNS)
     for row in rows:
         probability = "" if row.probability is None else f"{row.probability:.{_PLACES}f}"
-        writer.writerow((row.path, row.label, probability, row.status))
+        writer.writerow([as_cell(cell) for cell in (row.path, row.label, probability, row.status)])
     text.flush()
     text.detach()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from metricface.contracts import EmbeddingSet
+from metricface.contracts.results import Outcomes
 
 if TYPE_CHECKING:
     from metricface.contracts import FloatArray, IntArray
@@ -29,16 +30,20 @@ class Ranking:
         ranks: (Q,) 1 + the number of other people at least as similar as the own one, ties (TIE) included.
         predicted: (Q,) label of the most similar person; of another person in a tie.
         similarities: (Q,) cosine to the own person.
+        nearest: (Q,) label of the most similar other person, -1 where there is none.
+        nearest_similarities: (Q,) cosine to that person, -inf where there is none.
     """
 
     persons: IntArray
     ranks: IntArray
     predicted: IntArray
     similarities: FloatArray
+    nearest: IntArray
+    nearest_similarities: FloatArray
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Ranking:
         """Return the ranking of some of the probes."""
-        return Ranking(self.persons[chosen], self.ranks[chosen], self.predicted[chosen], self.similarities[chosen])
+        return Ranking(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 class Gallery:
@@ -79,13 +84,11 @@ class Gallery:
             probes: (Q,) indices of photos; each one's person is in the gallery.
             leave_out: (Q,) index of the clean photo that is left out of the person's own mean, -1 for none.
         """
-        ranks = np.empty(len(probes), np.int64)
-        predicted = np.empty(len(probes), np.int64)
-        similarities = np.empty(len(probes), np.float32)
-        for block in self._blocks(len(probes)):
-            ranks[block], best, similarities[block] = self._rank_block(probes[block], leave_out[block])
-            predicted[block] = self._persons[best]
-        return Ranking(self.labels[probes], ranks, predicted, similarities)
+        blocks = [self._rank_block(probes[block], leave_out[block]) for block in self._blocks(len(probes))]
+        if not blocks:
+            none = np.empty(0, np.int64)
+            return Ranking(none, none, none, np.empty(0, np.float32), none, np.empty(0, np.float32))
+        return Ranking(*(np.concatenate([getattr(block, field.name) for block in blocks]) for field in fields(Ranking)))
 
     def highest(self, probes: IntArray) -> FloatArray:
         """Return the cosine (Q,) of probes, given as indices of photos, to the most similar person of the gallery."""
@@ -101,8 +104,8 @@ class Gallery:
         for start in range(0, probes, step):
             yield slice(start, start + step)
 
-    def _rank_block(self, probes: IntArray, leave_out: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
-        """Return ranks (Q,), the gallery row (Q,) of the most similar person, and the cosine (Q,) to the own one."""
+    def _rank_block(self, probes: IntArray, leave_out: IntArray) -> Ranking:
+        """Rank probes (Q,) whose similarities fit the memory."""
         vectors = self._vectors[probes]
         own = self._own_row[probes]
         everyone = np.arange(len(probes))
@@ -113,8 +116,49 @@ class Gallery:
         own_similarity = similarity[everyone, own]
         similarity[everyone, own] = -np.inf
         others_ahead = (similarity >= own_similarity[:, None] - TIE).sum(axis=1)
-        best = np.where(others_ahead > 0, similarity.argmax(axis=1), own)
-        return 1 + others_ahead, best, own_similarity
+        nearest = similarity.argmax(axis=1)
+        best = np.where(others_ahead > 0, nearest, own)
+        return Ranking(
+            persons=self.labels[probes],
+            ranks=1 + others_ahead,
+            predicted=self._persons[best],
+            similarities=own_similarity,
+            nearest=np.where(nearest == own, -1, self._persons[nearest]),  # alone in the gallery
+            nearest_similarities=similarity[everyone, nearest],
+        )
+
+
+def outcomes(found: Sequence[tuple[str, IntArray, Ranking]], embeddings: EmbeddingSet) -> Outcomes:
+    """Return what became of every probe in every reading; unknown people have no rank and no row.
+
+    `nearest` is the most similar other person, `own_cosine` and `nearest_cosine` how similar both are, `margin` their
+    difference: above 0 where the own person is ahead. All are "" where the gallery holds nobody else.
+
+    Args:
+        found: a reading's name, its probes as indices (Q,) of photos, and their ranking.
+        embeddings: that both are of.
+    """
+    rows = [
+        (reading, photo, ranking, place) for reading, photos, ranking in found for place, photo in enumerate(photos)
+    ]
+    own = [float(ranking.similarities[place]) for *_, ranking, place in rows]
+    other = [float(ranking.nearest_similarities[place]) for *_, ranking, place in rows]
+    nearest = [int(ranking.nearest[place]) for *_, ranking, place in rows]
+    return {
+        "reading": [reading for reading, *_ in rows],
+        "path": [str(embeddings.paths[photo]) for _, photo, *_ in rows],
+        "person": [embeddings.label_names[embeddings.labels[photo]] for _, photo, *_ in rows],
+        "condition": [embeddings.condition_names[embeddings.conditions[photo]] for _, photo, *_ in rows],
+        "rank": [int(ranking.ranks[place]) for *_, ranking, place in rows],
+        "nearest": ["" if label < 0 else embeddings.label_names[label] for label in nearest],
+        "own_cosine": [_rounded(cosine) for cosine in own],
+        "nearest_cosine": [_rounded(cosine) for cosine in other],
+        "margin": [_rounded(mine - theirs) for mine, theirs in zip(own, other, strict=True)],
+    }
+
+
+def _rounded(cosine: float) -> str:
+    return f"{cosine:.6f}" if np.isfinite(cosine) else ""
 
 
 def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

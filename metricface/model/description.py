@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from metricface.errors import ModelError
@@ -21,6 +22,13 @@ IN_RUN = "model"  # the name of a model folder that lies in the folder of its ru
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 AboveZero = Annotated[float, Field(gt=0)]
+
+
+# A name's bytes that are not UTF-8 are lone surrogates in Python, which pydantic reads from no JSON: these stand in.
+_STAND_INS = {0xDC80 + place: 0x10FF00 + place for place in range(128)}
+_SURROGATES = {stand_in: surrogate for surrogate, stand_in in _STAND_INS.items()}
+
+FileName = Annotated[str, AfterValidator(lambda name: name.translate(_SURROGATES))]
 
 
 class _Part(BaseModel):
@@ -50,7 +58,7 @@ class HeadReference(Reference):
 class DataReference(Reference):
     """The dataset and its root."""
 
-    root: str
+    root: FileName
 
 
 class Transform(_Part):
@@ -100,7 +108,7 @@ class Description(_Part):
     sha256: str
     backbone: Reference
     transform: Transform
-    labels: tuple[str, ...]
+    labels: tuple[FileName, ...]
     evaluate: tuple[Reference, ...]
     data: DataReference
     embedding: EmbeddingLayer | None = None
@@ -132,7 +140,7 @@ def read_description(folder: Path) -> Description:
         ModelError: missing, damaged, of a newer format or of something else; names the key that is wrong.
     """
     try:
-        return Description.model_validate_json((folder / "model.json").read_bytes())
+        return Description.model_validate_json(_without_surrogates((folder / "model.json").read_bytes()))
     except OSError as error:
         raise not_readable(folder, f"model.json: {error.strerror}") from error
     except ValidationError as error:
@@ -145,6 +153,17 @@ def read_description(folder: Path) -> Description:
         key, problem = next(iter(found.items()))
         what = "is missing" if problem["type"] == "missing" else problem["msg"].replace("Input should", "should")
         raise not_readable(folder, f"model.json: {key} {what}".replace(":  ", ": ")) from error
+
+
+def _without_surrogates(content: bytes) -> bytes:
+    """Return JSON with stand-ins for what is not UTF-8 in names of files."""
+    if b"\\udc" not in content:
+        return content
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return content  # whoever reads it says what is wrong
+    return json.dumps(document, ensure_ascii=False).translate(_STAND_INS).encode(errors="backslashreplace")
 
 
 def not_readable(folder: Path, why: str) -> ModelError:

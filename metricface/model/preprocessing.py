@@ -30,7 +30,7 @@ class Preprocessing:
         mean, std: of each channel, in [0, 1], in the order of `colour`.
         crop: central share of each side that is kept before resizing, in (0, 1].
         colour: the order of the channels, of photos and of what comes out.
-        interpolation: "area" averages when shrinking and is bilinear when enlarging, see `resize`.
+        interpolation: "area" averages along a side that shrinks and is bilinear along one that grows, see `resize`.
     """
 
     image_size: int
@@ -63,13 +63,16 @@ def central_crop(image: Image, share: float) -> Image:
 
 
 def resize(image: Image, size: int) -> Image:
-    """Resize uint8 (H, W, 3) to (size, size, 3): area averages when shrinking, bilinear when enlarging.
+    """Resize uint8 (H, W, 3) to (size, size, 3): area averages along a side that shrinks, bilinear where it grows.
 
     The aspect ratio is not kept: face crops of one data set share theirs, and a crop would lose part of the face.
     """
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image
+    if min(height, width) < size < max(height, width):  # bilinear along both would skip pixels of the longer side
+        shorter = (min(width, size), min(height, size))
+        image = np.asarray(cv2.resize(image, shorter, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     shrinking = min(height, width) >= size
     resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=np.uint8)

@@ -32,9 +32,9 @@ class Journal:
     def __call__(self, event: StepDone | Evaluated) -> None:
         """Append the event."""
         kind = "step" if isinstance(event, StepDone) else "evaluated"
-        with self._metrics.open("a", encoding="utf-8") as file:
+        with self._metrics.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(_line({"event": kind, **_described(event)}))
-        with self._times.open("a", encoding="utf-8") as file:
+        with self._times.open("a", encoding="utf-8", errors="backslashreplace") as file:
             seconds = round(time.monotonic() - self._started, 3)
             file.write(_line({"event": kind, "step": event.step, "seconds": seconds}))
 

@@ -110,7 +110,7 @@ def test_a_model_without_evaluators_can_identify_and_the_table_is_for_reading(fo
     assert "# identification: 8 people, 91 photos of gallery gallery, probes probe" in done.stdout
     assert "| similarity | n | mean | q01 |" in done.stdout
     lines = (tmp_path / "outcomes" / "identification.csv").read_text().splitlines()
-    assert lines[0] == "reading,path,person,condition,rank"
+    assert lines[0] == "reading,path,person,condition,rank,nearest,own_cosine,nearest_cosine,margin"
     assert len(lines) == 1 + 22
     assert lines[1].startswith("gallery-probe,person_0/photo_0.png,person_0,clean,")
 

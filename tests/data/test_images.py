@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from metricface.data.headers import photo_size
 from metricface.data.images import is_image, limit_threads, read_image, write_image
 from metricface.errors import DataError
 
@@ -166,16 +167,100 @@ def test_files_that_are_no_photos_are_named_with_the_reason(tmp_path: Path) -> N
         "gone.jpg": "cannot be read (No such file or directory)",
         "empty.jpg": "the file is empty",
         "words.jpg": "not a photo, or a damaged one (its suffix says .jpg)",
-        "bomb.pgm": "the photo cannot be decoded: it has more pixels than OpenCV reads",
+        "bomb.pgm": "its header says 60000 x 60000 pixels, more than the 100 million that are read. Make it smaller, "
+        "or take it out.",
     }
     for name, reason in reasons.items():
         with pytest.raises(DataError) as caught:
             read_image(tmp_path / name)
         assert str(caught.value) == f"{tmp_path / name}: {reason}"
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="its header says 60000 x 60000 pixels"):
         read_image(tmp_path / "bomb.png")
     with pytest.raises(DataError):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*EXACT, *LOSSY])
+def test_a_header_says_the_size_that_pil_reads(name: str) -> None:
+    content = {**EXACT, **LOSSY}[name]
+    width, height = Image.open(io.BytesIO(content)).size
+    assert photo_size(content) == (height, width)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("GIF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"big_tiff": True}), ("WEBP", {"lossless": True})],
+)
+def test_a_header_of_other_kinds_says_the_size_too(kind: str, options: dict[str, object]) -> None:
+    for image in (RGB, RGBA.resize((33, 7))):
+        content = encoded(image, kind, **options)
+        assert photo_size(content) == image.size[::-1]
+        for kept in range(0, 60, 7):  # breaks off anywhere
+            photo_size(content[:kept])
+
+
+def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = LOSSY["rgb.jpg"].index(b"\xff\xc0") + 5
+    large = struct.pack(">HH", 30000, 30000)
+    jpeg = LOSSY["rgb.jpg"][:frame] + large + LOSSY["rgb.jpg"][frame + 4 :]
+    filled = jpeg.replace(b"\xff\xc0", b"junk\xff\xff\xff\xc0")  # libjpeg steps over both
+    bmp = bytearray(EXACT["rgb.bmp"])
+    struct.pack_into("<ii", bmp, 18, 30000, -30000)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    for name, content in {
+        "bomb.jpg": jpeg,
+        "filled.jpg": filled,
+        "bomb.bmp": bytes(bmp),
+        "comment.pgm": b"P5\n#" + b"-" * 1000 + b"\n30000 30000\n255\n",
+        "plain.pgm": b"P2\n30000 30000\n255\n1 2",
+        "bits.pbm": b"P4 30000 30000\n",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError) as caught:
+            read_image(tmp_path / name)
+        assert str(caught.value) == (
+            f"{tmp_path / name}: its header says 30000 x 30000 pixels, more than the 100 million that are read. "
+            "Make it smaller, or take it out."
+        )
+
+
+def test_a_header_of_spaces_ends_at_once(tmp_path: Path) -> None:
+    (tmp_path / "spaces.pgm").write_bytes(b"P5" + b" " * 100_000 + b"x")
+    with pytest.raises(DataError, match="not a photo"):
+        read_image(tmp_path / "spaces.pgm")
+
+
+@pytest.mark.parametrize("white", [1, 15, 100, 255, 256, 1000, 65535])
+@pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
+def test_the_largest_value_of_a_netpbm_is_white(kind: str, white: int, tmp_path: Path) -> None:
+    """Compared with value * 255 / white, rounded, of every value."""
+    channels = 1 if kind in ("P2", "P5") else 3
+    values = np.random.default_rng(1).integers(0, white + 1, (5, 7, channels))
+    values[0, 0], values[0, 1] = white, 0
+    if kind in ("P2", "P3"):
+        body = b"# remark\n" + " ".join(str(value) for value in values.ravel()).encode() + b"\n"
+    else:
+        body = values.astype(">u2" if white > 255 else "u1").tobytes()
+    path = tmp_path / "photo.pnm"
+    path.write_bytes(f"{kind}\n7 5\n{white}\n".encode() + body)
+    wanted = np.broadcast_to(np.rint(values * 255 / white), (5, 7, 3))
+    assert np.array_equal(read_image(path), wanted)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError):
+        read_image(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}])
+def test_a_transparent_tiff_reads_as_the_same_png(mode: str, options: dict[str, str], tmp_path: Path) -> None:
+    image = RGBA.convert(mode)
+    (tmp_path / "a.png").write_bytes(encoded(image, "PNG"))
+    (tmp_path / "a.tiff").write_bytes(encoded(image, "TIFF", **options))
+    assert np.array_equal(read_image(tmp_path / "a.tiff"), read_image(tmp_path / "a.png"))
+    stored = np.asarray(image)[..., :-1]
+    assert np.array_equal(read_image(tmp_path / "a.tiff"), np.broadcast_to(stored, (60, 80, 3)))
 
 
 def test_suffixes_in_any_case() -> None:

@@ -123,9 +123,10 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, name: str, message: str) -
 
 
 def test_odd_names_are_written_and_a_failure_leaves_no_file(tmp_path: Path) -> None:
-    write_csv(tmp_path / "out.csv", [Labelled('a,"b".png', "x", 0.5), Labelled("\udcff.png", status="gone")])
+    rows = [Labelled('a,"b".png', "x", 0.5), Labelled("\udcff.png", status="gone"), Labelled("=1+1.jpg", "-x", 0.5)]
+    write_csv(tmp_path / "out.csv", rows)
     assert (tmp_path / "out.csv").read_bytes() == (
-        b'path,label,probability,status\n"a,""b"".png",x,0.500000,ok\n\xff.png,,,gone\n'
+        b'path,label,probability,status\n"a,""b"".png",x,0.500000,ok\n\xff.png,,,gone\n\'=1+1.jpg,\'-x,0.500000,ok\n'
     )
 
     def broken() -> Iterator[Labelled]:

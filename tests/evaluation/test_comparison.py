@@ -211,6 +211,17 @@ def test_in_the_gallery_probe_reading_clean_probes_count_too() -> None:
     assert found["all"] == found["clean"] + found["foggy"] + found["rainy"] == half
 
 
+def test_a_file_of_before_compares_with_one_that_names_the_nearest_person() -> None:
+    old, new = ranks(1), ranks(2)
+    cosines = {key: ["0.500000"] * len(new["path"]) for key in ("own_cosine", "nearest_cosine", "margin")}
+    wider = {**new, "nearest": ["p9"] * len(new["path"]), **cosines}
+    arguments = {"samples": 20, "seed": 0}
+    plain = compare_outcomes("identification", {"a": old}, {"b": new}, **arguments)
+    assert compare_outcomes("identification", {"a": old}, {"b": wider}, **arguments) == plain
+    assert is_comparable(old)
+    assert is_comparable(wider)
+
+
 def test_a_model_against_itself_has_no_difference_and_one_person_no_interval() -> None:
     for one in compare_outcomes("identification", {"a": ranks(1)}, {"b": ranks(1)}, samples=50, seed=0):
         assert (one.difference, one.interval, one.p) == (0.0, (0.0, 0.0), 1.0)

@@ -86,6 +86,47 @@ def test_enlarging_is_bilinear() -> None:
     assert np.abs(resize(small, 64).astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize(("height", "width"), [(111, 250), (250, 111), (60, 400), (111, 113)])
+def test_a_side_that_shrinks_is_averaged_while_the_other_grows(height: int, width: int) -> None:
+    """Stripes of two pixels across the longer side are finer than what is left of it: they must fade, as PIL's do."""
+    along = np.where(np.arange(max(height, width)) // 2 % 2, 255, 0).astype(np.uint8)
+    stripes = np.broadcast_to(along if width > height else along[:, None], (height, width))
+    striped = np.ascontiguousarray(np.dstack([stripes] * 3))
+    expected = _shares(height, 112) if height > 112 else _linear(height, 112)
+    columns = _shares(width, 112) if width > 112 else _linear(width, 112)
+    wanted = np.einsum("ay,yxc,bx->abc", expected, striped.astype(float), columns)
+    assert np.abs(resize(striped, 112) - wanted).max() <= 1.5
+    pil = np.asarray(
+        Image.fromarray(striped).resize((112, 112), Image.Resampling.BILINEAR)
+    )  # reduces before it samples
+    if max(height, width) >= 250:
+        assert resize(striped, 112).std() < pil.std() + 30 < cv2.resize(striped, (112, 112)).std()
+
+
+def _linear(side: int, size: int) -> np.ndarray:
+    """(size, side): the two nearest pixels' weights of each of `size` places, as bilinear enlarging has them."""
+    weights = np.zeros((size, side))
+    for row, place in enumerate((np.arange(size) + 0.5) * side / size - 0.5):
+        low = int(np.floor(place))
+        for pixel, weight in ((low, 1 - (place - low)), (low + 1, place - low)):
+            weights[row, min(max(pixel, 0), side - 1)] += weight
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "way"),
+    [
+        (150, 190, cv2.INTER_AREA),
+        (112, 250, cv2.INTER_AREA),
+        (60, 80, cv2.INTER_LINEAR),
+        (60, 112, cv2.INTER_LINEAR),
+    ],
+)
+def test_photos_that_shrink_or_grow_alone_are_as_opencv_has_them(height: int, width: int, way: int) -> None:
+    image = photo(height, width)
+    assert np.array_equal(resize(image, 112), cv2.resize(image, (112, 112), interpolation=way))
+
+
 @settings(deadline=None)
 @given(SIDES, SIDES, st.floats(0.01, 1), st.integers(1, 60))
 def test_any_photo_becomes_a_square_and_no_value_leaves_its_range(

@@ -12,7 +12,7 @@ from metricface.components.datasets.class_folder import ClassFolder
 from metricface.components.datasets.csv_manifest import CsvManifest
 from metricface.components.datasets.identity_folder import DISTORTED_FOLDERS, IdentityFolder
 from metricface.contracts import Dataset
-from metricface.data.folders import photos, shortened, visible
+from metricface.data.folders import is_folder, photos, shortened, visible
 from metricface.data.images import is_image
 from metricface.data.manifest import REQUIRED
 from metricface.data.tables import Table, header, read_table
@@ -66,7 +66,7 @@ def recognise(data: Path, task: Task | None = None) -> Layout:
         return _manifest(data, task)
     if not data.is_dir():
         raise DataError(f"{data}: no such folder. Run `metricface data demo` for the demo faces.")
-    folders = {entry.name: Path(entry.path) for entry in visible(data) if entry.is_dir()}
+    folders = {entry.name: Path(entry.path) for entry in visible(data) if is_folder(entry)}
     tables = [path for path in sorted(data.glob("*.csv")) if set(REQUIRED) <= set(header(path))]
     by_task = {_TASK_FOLDERS[name.lower()]: path for name, path in folders.items() if name.lower() in _TASK_FOLDERS}
     if by_task or folders.keys() >= set(SPLITS):
@@ -118,7 +118,7 @@ class _Survey:
 
 
 def _survey(split: Path) -> _Survey:
-    folders = {entry.name: Path(entry.path) for entry in visible(split) if entry.is_dir()}
+    folders = {entry.name: Path(entry.path) for entry in visible(split) if is_folder(entry)}
     distorted = (path / name for path in folders.values() for name in DISTORTED_FOLDERS)
     return _Survey(
         frozenset(name for name, path in folders.items() if any(photos(path, Counter()))),

@@ -13,7 +13,7 @@ from annotated_types import MinLen
 
 from metricface.components.datasets._classes import check_classes, check_folders, labels_notice
 from metricface.contracts import Item
-from metricface.data.folders import NO_PHOTOS, photos, remarks, split_folder, visible, why_empty
+from metricface.data.folders import NO_PHOTOS, is_folder, photos, remarks, split_folder, visible, why_empty
 from metricface.data.images import is_image, read_image
 from metricface.errors import DataError, RecipeError
 
@@ -90,10 +90,10 @@ class ClassFolder:
 def _photos_of_folders(folder: Path, counts: Counter[str]) -> dict[str, list[Path]]:
     """Return the photos of every folder of a split by the folder's name; there is at least one photo."""
     entries: list[os.DirEntry[str]] = list(visible(folder))
-    found = {entry.name: list(photos(Path(entry.path), counts)) for entry in entries if entry.is_dir()}
+    found = {entry.name: list(photos(Path(entry.path), counts)) for entry in entries if is_folder(entry)}
     if not any(found.values()):
         raise DataError(why_empty(folder, entries, "class", _LAYOUT))
-    counts["loose"] = sum(is_image(Path(entry.name)) and not entry.is_dir() for entry in entries)
+    counts["loose"] = sum(is_image(Path(entry.name)) and not is_folder(entry) for entry in entries)
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface.contracts import CLEAN, Item
-from metricface.data.folders import NO_PHOTOS, photos, remarks, split_folder, visible, why_empty
+from metricface.data.folders import NO_PHOTOS, is_folder, photos, remarks, split_folder, visible, why_empty
 from metricface.data.images import read_image
 from metricface.errors import DataError
 
@@ -51,7 +51,7 @@ class IdentityFolder:
         counts: Counter[str] = Counter()
         entries = list(visible(folder))
         for entry in entries:
-            if not entry.is_dir():
+            if not is_folder(entry):
                 continue
             found = list(_person(entry, len(people), counts))
             if found:

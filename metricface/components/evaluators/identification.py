@@ -13,8 +13,9 @@ from annotated_types import Ge
 from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
 from metricface.contracts.results import Reading, Refusal, Result, Row, Value
 from metricface.errors import DataError
-from metricface.evaluation.gallery import Gallery, Ranking
+from metricface.evaluation.gallery import Gallery, Ranking, outcomes
 from metricface.evaluation.roles import GALLERY_PROBE, check_roles, role_counts, similarity_reading
+from metricface.evaluation.unit_vectors import check_unit_vectors
 from metricface.functional.metrics.bootstrap import person_interval
 
 Bools = npt.NDArray[np.bool_]
@@ -77,7 +78,12 @@ class Identification:
         return self.of(subject.embed(subject.dataset))
 
     def of(self, embeddings: EmbeddingSet) -> Result:
-        """Identify embeddings, wherever they were made; a pure function of them and the arguments."""
+        """Identify embeddings, wherever they were made; a pure function of them and the arguments.
+
+        Raises:
+            EvaluationError: a vector is not finite or not of length 1; names the first such photo.
+        """
+        check_unit_vectors(embeddings)
         if np.any(embeddings.attributes.get(ROLE, "") != ""):
             found = [self._by_role(embeddings)]
         else:
@@ -86,7 +92,7 @@ class Identification:
         return Result(
             tuple(reading for part in found for reading in part.readings),
             refusals=tuple(refusal for part in found for refusal in part.refusals),
-            outcomes=_outcomes(embeddings, found),
+            outcomes=outcomes([(part.readings[0].name, part.probes, part.ranking) for part in found], embeddings),
         )
 
     def check(self, dataset: Dataset) -> None:
@@ -200,18 +206,6 @@ def _no_rank5(name: str, gallery: Gallery) -> list[Refusal]:
     if gallery.people >= 5:
         return []
     return [Refusal(f"{name}.rank5", f"the gallery has {gallery.people} people: rank 5 needs 5 or more")]
-
-
-def _outcomes(embeddings: EmbeddingSet, found: Sequence[_Found]) -> dict[str, list[str] | list[int]]:
-    """Return the rank of every probe in every reading; unknown people have none."""
-    rows = [(part.readings[0].name, probe) for part in found for probe in part.probes]
-    return {
-        "reading": [name for name, _ in rows],
-        "path": [str(embeddings.paths[probe]) for _, probe in rows],
-        "person": [embeddings.label_names[embeddings.labels[probe]] for _, probe in rows],
-        "condition": [embeddings.condition_names[embeddings.conditions[probe]] for _, probe in rows],
-        "rank": [int(rank) for part in found for rank in part.ranking.ranks],
-    }
 
 
 def _why_no_probe(name: str, distorted: Bools, gallery: Gallery) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ RECORD = "metricface-data.json"
 _DISTORTED_FOLDER = "distortion"
 _MOST_UNREADABLE = 0.05
 _LISTED = 5
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,10 @@ def write_tree(
     says what the tree was made from: the same call again writes nothing, and an interrupted one goes on.
 
     Raises:
-        DataError: the folder holds something else, it cannot be written, or more than 5 % of the photos cannot be
-            read.
+        DataError: a name is too long, the folder holds something else, it cannot be written, or more than 5 % of the
+            photos cannot be read.
     """
+    _check_names(photos, distortions)
     wanted = _description(photos, distortions, seed)
     record = _open(folder, wanted)
     found = bool(record.get("finished"))
@@ -100,6 +103,19 @@ def write_tree(
 
 def _target(folder: Path, photo: Photo) -> Path:
     return folder / photo.split / photo.person / photo.name
+
+
+def _check_names(photos: Sequence[Photo], distortions: Mapping[str, Distortion]) -> None:
+    """Refuse, before anything is written, a photo whose distorted versions no file system could name."""
+    longest = max((f"_{condition}.jpg" for condition in distortions), key=len, default="")
+    for photo in photos:
+        stem, ending = (Path(photo.name).stem, longest) if longest else (photo.name, "")
+        length = len(os.fsencode(stem + ending))
+        if length > _LONGEST_NAME:
+            raise DataError(
+                f"{photo.path}: its name is too long: with {ending} it has {length} bytes, and a file name has at most "
+                f"{_LONGEST_NAME}. Give the photo a shorter name."
+            )
 
 
 def _description(photos: Sequence[Photo], distortions: Mapping[str, Distortion], seed: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from metricface.contracts.results import Outcomes, Result
 from metricface.errors import DataError
-from metricface.files import write_atomically
+from metricface.files import as_cell, from_cell, write_atomically
 
 # A file name need not be UTF-8, and must not end a run after all of its training.
 _ODD_BYTES = "surrogateescape"
@@ -23,6 +23,7 @@ def write_outcomes(folder: Path, results: Mapping[str, Result]) -> None:
     """Write folder/<evaluator>.csv, atomically, for every result that has outcomes, see `file_stem`.
 
     A column `path` is written relative to the photos' common folder, so that runs on two copies of the data compare.
+    Text that a spreadsheet would run has an apostrophe before it, see `files.as_cell`.
 
     Args:
         folder: of outcomes alone; made if missing.
@@ -67,7 +68,7 @@ def _write(outcomes: Outcomes, file: IO[bytes]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(outcomes)
-    writer.writerows(zip(*outcomes.values(), strict=True))
+    writer.writerows(map(as_cell, row) for row in zip(*outcomes.values(), strict=True))
     file.write(text.getvalue().encode(errors=_ODD_BYTES))
 
 
@@ -82,4 +83,4 @@ def _table(path: Path) -> dict[str, list[str]]:
             raise DataError(
                 f"{path}: row {number} has {len(row)} fields, the first has {len(columns)}. Run or evaluate again."
             )
-    return {column: [row[place] for row in rows] for place, column in enumerate(columns)}
+    return {column: [from_cell(row[place]) for row in rows] for place, column in enumerate(columns)}

@@ -244,11 +244,77 @@ def test_short_json_has_the_shape_that_eval_promises() -> None:
 def test_outcomes_say_what_became_of_every_probe() -> None:
     data = embeddings(HAND_MADE, np.random.default_rng(4).normal(size=(len(HAND_MADE), 3)))
     outcomes = Identification(bootstrap_samples=20).of(data).outcomes
-    assert list(outcomes) == ["reading", "path", "person", "condition", "rank"]
+    added = ["nearest", "own_cosine", "nearest_cosine", "margin"]
+    assert list(outcomes) == ["reading", "path", "person", "condition", "rank", *added]
     rows = list(zip(*outcomes.values(), strict=True))
     assert len({row[:2] for row in rows}) == len(rows)
     for reading in ("same-source", "cross-source"):
         expected = [(condition, data.label_names[person], rank) for condition, person, rank, _ in naive(data, reading)]
         assert [(row[3], row[2], row[4]) for row in rows if row[0] == reading] == expected
-    for _, path, person, condition, _ in rows:
+    for _, path, person, condition, *_ in rows:
         assert HAND_MADE[int(path.removesuffix(".png"))][:2] == (person, condition)
+
+
+def test_outcomes_name_the_nearest_other_person_and_the_margin() -> None:
+    """On a plane: Ann at 0 degrees, Bob at 90, Cid at 180; a foggy Ann at 30 and a foggy Bob at 20."""
+    photos = [
+        ("ann", "clean", "a"),
+        ("bob", "clean", "b"),
+        ("cid", "clean", "c"),
+        ("ann", "foggy", "a"),
+        ("bob", "foggy", "b"),
+    ]
+    angles = np.radians([0, 90, 180, 30, 20])
+    found = Identification(bootstrap_samples=5).of(embeddings(photos, np.stack([np.cos(angles), np.sin(angles)], 1)))
+    rows = [dict(zip(found.outcomes, row, strict=True)) for row in zip(*found.outcomes.values(), strict=True)]
+    ann, bob = (row for row in rows if row["reading"] == "same-source" and row["condition"] == "foggy")
+    assert (ann["rank"], ann["nearest"]) == (1, "bob")
+    assert (bob["rank"], bob["nearest"]) == (2, "ann")
+    cos = [float(np.cos(np.radians(angle))) for angle in (30, 60, 70, 20)]
+    for row, own, nearest in ((ann, cos[0], cos[1]), (bob, cos[2], cos[3])):
+        assert float(row["own_cosine"]) == pytest.approx(own, abs=2e-6)
+        assert float(row["nearest_cosine"]) == pytest.approx(nearest, abs=2e-6)
+        assert float(row["margin"]) == pytest.approx(own - nearest, abs=2e-6)
+
+
+def test_alone_in_the_gallery_nobody_is_nearest() -> None:
+    photos = [("ann", "clean", "a"), ("ann", "foggy", "a")]
+    outcomes = Identification(bootstrap_samples=5).of(embeddings(photos, np.eye(2))).outcomes
+    assert [outcomes[key] for key in ("nearest", "nearest_cosine", "margin")] == [[""], [""], [""]]
+    assert outcomes["own_cosine"] == ["0.000000"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            np.nan,
+            "1.png: its embedding is not finite (got 2 such of 17 photos). Embeddings are finite and of length 1. "
+            "The model is broken: train with a lower optimizer.lr or fp32.",
+        ),
+        (
+            np.inf,
+            "1.png: its embedding is not finite (got 2 such of 17 photos). Embeddings are finite and of length 1. "
+            "The model is broken: train with a lower optimizer.lr or fp32.",
+        ),
+        (
+            0,
+            "1.png: its embedding has length 0 (got 2 such of 17 photos). Embeddings are finite and of length 1. "
+            "Divide each by its length.",
+        ),
+        (
+            2,
+            "1.png: its embedding has length 2 (got 2 such of 17 photos). Embeddings are finite and of length 1. "
+            "Divide each by its length.",
+        ),
+    ],
+)
+def test_vectors_that_have_no_cosine_are_refused(change: float, message: str) -> None:
+    data = embeddings(HAND_MADE, np.random.default_rng(4).normal(size=(len(HAND_MADE), 3)))
+    unit = data.vectors.copy()
+    data.vectors[[1, 4]] *= change
+    with pytest.raises(EvaluationError) as caught:
+        Identification().of(data)
+    assert str(caught.value) == message
+    data.vectors[:] = unit.astype(np.float16)  # the rounding of half precision will do
+    assert Identification(bootstrap_samples=5).of(data).readings

@@ -64,3 +64,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_long_lists_are_cut() -> None:
     assert listed(["a", "b"]) == "a; b"
     assert listed(list("abcdefg")) == "a; b; c; d; e; and 2 more"
+
+
+def test_a_name_that_leaves_no_room_for_the_condition_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    fits, long = "a" * 236 + ".png", "b" * 245 + ".png"
+    for name in (fits, long):
+        write_image(tmp_path / "x.png", photo(0, 1))
+        (tmp_path / "x.png").rename(tmp_path / "ann" / name)
+    source = [Photo(tmp_path / "ann" / name, "train", "ann", name) for name in (fits, long)]
+    with pytest.raises(DataError) as caught:
+        write_tree(tmp_path / "tree", source, {"foggy": Shade(), "low-light": Shade()}, seed=0)
+    assert str(caught.value) == (
+        f"{tmp_path}/ann/{long}: its name is too long: with _low-light.jpg it has 259 bytes, and a file name has at "
+        "most 255. Give the photo a shorter name."
+    )
+    assert not (tmp_path / "tree").exists()
+    made = write_tree(tmp_path / "tree", source[:1], {"foggy": Shade(), "low-light": Shade()}, seed=0)
+    assert made.photos == {"train": 1}
+    assert write_tree(tmp_path / "plain", source, {}, seed=0).photos == {"train": 2}

@@ -33,6 +33,14 @@ def test_what_is_written_is_read_again_with_paths_that_no_longer_say_where_the_d
     }
 
 
+def test_formulas_are_written_as_text_and_read_as_they_were(tmp_path: Path) -> None:
+    outcomes = {"path": ["=1+1.jpg", "a.jpg"], "person": ["@ann", "'-bob"], "margin": ["-0.5", "0.5"]}
+    write_outcomes(tmp_path, {"identification": result(outcomes)})
+    text = (tmp_path / "identification.csv").read_text()
+    assert text == "path,person,margin\n'=1+1.jpg,'@ann,-0.5\na.jpg,''-bob,0.5\n"
+    assert read_outcomes(tmp_path) == {"identification": outcomes}
+
+
 @pytest.mark.parametrize(
     ("paths", "expected"),
     [
