@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from metricface.files import printable
+
 
 def demo(
     root: Annotated[Path, typer.Option("--root", help="Where task_b/ and task_a/ are laid out.")] = Path("data"),
@@ -51,4 +53,4 @@ def distort(
             seed=seed,
             progress=screen.progress("distorting"),
         )
-    print(tree)
+    print(printable(str(tree)))

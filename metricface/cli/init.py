@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from metricface.files import printable
+
 
 def init(
     data: Annotated[
@@ -23,5 +25,5 @@ def init(
 
     first = first_recipe(data, task)
     write_new(out, first.text)
-    print("\n".join(first.findings))
+    print(printable("\n".join(first.findings)))
     print(f"{out}: written. Next: metricface run {out} --dry-run")

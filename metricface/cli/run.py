@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metricface.errors import UsageError
+from metricface.files import printable
 
 if TYPE_CHECKING:
     from metricface.cli.render import Screen
@@ -66,7 +67,7 @@ def run(
     if as_json:
         print(json.dumps(document, indent=2))
     elif dry_run:
-        print("\n".join(f"{key}: {value}" for key, value in document.items()))
+        print(printable("\n".join(f"{key}: {value}" for key, value in document.items())))
     else:
         from metricface.evaluation.stored_results import read_results
 

@@ -57,6 +57,21 @@ def test_a_person_whose_name_is_not_utf_8_is_trained_evaluated_and_compared(tree
     assert again.exit_code == 0, again.output
 
 
+def test_distort_takes_odd_names_and_shows_what_they_hide(tree: Path, tmp_path: Path) -> None:
+    source = tree / "train"
+    odd = os.fsdecode(b"Jos\xe9")
+    (source / "person_0").rename(source / odd)
+    for person in sorted(source.iterdir())[1:]:  # one bad photo in twenty and more is let pass
+        for number in range(5, 10):
+            (person / f"photo_{number}.png").write_bytes((person / "photo_0.png").read_bytes())
+    (source / odd / "\x1b[31m.png").write_text("no photo")
+    done = metricface("data", "distort", source, tmp_path / "out", "--val-people", 1)
+    assert done.exit_code == 0, done.output
+    assert r"\x1b[31m.png: not a photo" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert len(list((tmp_path / "out").glob(f"*/{odd}/photo_*.png"))) == 3
+
+
 def test_two_spellings_of_an_accent_are_one_person_in_two_splits(tree: Path, tmp_path: Path) -> None:
     (tree / "train" / "person_0").rename(tree / "train" / unicodedata.normalize("NFD", "José"))
     (tree / "val" / "person_5").rename(tree / "val" / unicodedata.normalize("NFC", "José"))
