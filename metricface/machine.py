@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_PROCESSORS = Path("/proc/cpuinfo")
 _MOST_WORKERS = 8
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT, _LARGEST = 2**31 - 1, 2**30  # bytes; mallopt takes an int
@@ -157,6 +158,20 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def machine_conditions(device: torch.device) -> dict[str, str]:
+    """Return what the speed of a model depends on besides the model: device, processor, threads and torch."""
+    import torch
+
+    lines = _PROCESSORS.read_text(encoding="utf-8").splitlines() if _PROCESSORS.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = models[0] if models else platform.processor() or platform.machine()
+    return {
+        "device": device_name(device),
+        "processor": f"{processor} ({torch.backends.cpu.get_cpu_capability()})",
+        "torch": torch.__version__,
+    }
 
 
 def versions() -> dict[str, str]:

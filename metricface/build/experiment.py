@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -191,7 +191,14 @@ def _read_splits(
 def _decide_precision(
     recipe: Recipe, model: FaceModel, train: Photos, preprocessing: Preprocessing, device: torch.device
 ) -> Precision:
-    """Try the recipe's precision on up to 16 real photos, as the model sees them."""
+    """Try the recipe's precision on up to 16 real photos, as the model sees them, once for a model and a machine."""
     count = max(2, min(16, recipe.train.batch_size, len(train)))
     images = preprocessing.tensor([train.read(number % len(train)) for number in range(count)])
-    return decide_precision(recipe.train.precision, model, device, images)
+    backbone = recipe.backbone
+    conditions = {
+        "backbone": {"distribution": backbone.distribution, "version": backbone.version, **backbone.table()},
+        "embedding": None if recipe.embedding is None else asdict(recipe.embedding),
+        "frozen_stages": recipe.train.frozen_stages,
+        "image_size": preprocessing.image_size,
+    }
+    return decide_precision(recipe.train.precision, model, device, images, conditions=conditions)

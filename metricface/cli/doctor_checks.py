@@ -192,6 +192,9 @@ def _caches() -> Iterator[Finding]:
     import torch
 
     yield Finding("caches", "torch", _folder(Path(torch.hub.get_dir())))
+    from metricface.training.measured_before import cache_folder
+
+    yield Finding("caches", "measured", _folder(cache_folder()))
 
 
 def _network() -> Iterator[Finding]:

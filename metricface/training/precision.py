@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,11 +13,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from metricface.machine import machine_conditions
+from metricface.training.measured_before import recall, remember
+
 PrecisionName = Literal["fp32", "bf16", "fp16"]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LEAST_GAIN = 1.1
 _LEAST_COSINE = 0.99
+_HOPELESS = 1 / 3  # of the speed of fp32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,20 @@ class Precision:
 
 
 def decide_precision(
-    wanted: PrecisionName, model: nn.Module, device: torch.device, images: Tensor, *, repeats: int = 3
+    wanted: PrecisionName,
+    model: nn.Module,
+    device: torch.device,
+    images: Tensor,
+    *,
+    repeats: int = 3,
+    conditions: Mapping[str, Any] | None = None,
 ) -> Precision:
     """Return `wanted`, or fp32 where a check on this machine shows that `wanted` is slower or wrong.
 
     Reduced precision is kept when a forward and backward pass is at least 1.1 times as fast as in fp32 and the
     embeddings keep a mean cosine of 0.99 with those of fp32. bf16 convolutions are many times slower, or wrong, on
-    some processors (pytorch issues 183815, 163347, 169688). The model itself is not touched: a copy runs.
+    some processors (pytorch issues 183815, 163347, 169688): there two photos are enough to see it. The model itself is
+    not touched: a copy runs.
 
     Args:
         wanted: "fp32", "bf16" or "fp16" (CUDA only).
@@ -57,13 +69,47 @@ def decide_precision(
         device: where it will train.
         images: (B, 3, H, W) float32 to try it on, B >= 2.
         repeats: timed passes of each; the fastest counts.
+        conditions: what the answer depends on besides machine, torch and `wanted`; equal ones are measured once on a
+            machine. None measures every time.
     """
     if wanted == "fp32":
         return Precision()
     if wanted == "fp16" and device.type != "cuda":
         return Precision("fp32", f"fp32: fp16 needs CUDA and this run is on {device.type}")
+    if conditions is None:
+        return _measured(wanted, model, device, images, repeats)
+    return _measured_once(wanted, model, device, images, repeats, conditions)
+
+
+def _measured_once(
+    wanted: PrecisionName,
+    model: nn.Module,
+    device: torch.device,
+    images: Tensor,
+    repeats: int,
+    conditions: Mapping[str, Any],
+) -> Precision:
+    """Return what was decided on this machine under equal conditions; measure, and keep it, where nothing was."""
+    everything = {**conditions, **machine_conditions(device), "precision": wanted, "photos": len(images)}
+    found = recall(everything) or {}
+    name, reason = found.get("name"), found.get("reason")
+    if name in ("fp32", wanted) and isinstance(reason, str):
+        return Precision(name, f"{name}: measured before on this machine: {reason.removeprefix(f'{name}: ')}")
+    with torch.random.fork_rng(
+        [device] if device.type == "cuda" else []
+    ):  # a run that need not measure trains the same
+        decided = _measured(wanted, model, device, images, repeats)
+    remember(everything, decided.to_dict())
+    return decided
+
+
+def _measured(wanted: PrecisionName, model: nn.Module, device: torch.device, images: Tensor, repeats: int) -> Precision:
+    """Return `wanted` if it is right and pays, else fp32."""
     trial = _without_chance(copy.deepcopy(model).to(device).train())
     images = images.to(device, memory_format=torch.channels_last)
+    if device.type == "cpu" and (gain := _gain_on_two(wanted, trial, images)) < _HOPELESS:
+        found = f"{gain:.2g} times the speed of fp32 on two photos, more were not tried"
+        return Precision("fp32", f"fp32: {wanted} does not pay on this machine ({found})")
     candidates = {"fp32": Precision(), wanted: Precision(wanted)}
     embeddings: dict[str, Tensor] = {}
     seconds = dict.fromkeys(candidates, float("inf"))
@@ -80,6 +126,20 @@ def decide_precision(
     if gain < _LEAST_GAIN:
         return Precision("fp32", f"fp32: {wanted} does not pay on this machine ({measured})")
     return Precision(wanted, f"{wanted}: {measured}")
+
+
+def _gain_on_two(wanted: PrecisionName, trial: nn.Module, images: Tensor) -> float:
+    """Return how many times as fast as fp32 one pass over two photos is; a second pass where the first looks hopeless.
+
+    The first pass of a kind prepares its kernels, which alone may take longer than the pass.
+    """
+
+    def seconds(name: PrecisionName) -> float:
+        return _pass(trial, images[:2], Precision(name), images.device)[1]
+
+    in_full = min(seconds("fp32") for _ in range(2))
+    gain = in_full / seconds(wanted)
+    return gain if gain >= _HOPELESS else max(gain, in_full / seconds(wanted))
 
 
 def _without_chance(model: nn.Module) -> nn.Module:
