@@ -107,6 +107,7 @@ def _dry_run(
 ) -> dict[str, Any]:
     """Check the folders and build everything; train and write nothing; return what there is."""
     from metricface.build.experiment import build_experiment
+    from metricface.runs.estimate import estimate
     from metricface.runs.seeds import check_seeds
 
     if with_seeds:
@@ -116,4 +117,5 @@ def _dry_run(
     experiment = build_experiment(recipes[0], registries, screen)
     for notice in experiment.notices:
         screen.say(notice)
-    return experiment.describe()
+    seconds, said = estimate(experiment)
+    return {**experiment.describe(), "training_seconds": round(seconds, 1), "training_takes": said}

@@ -18,8 +18,9 @@ from metricface.machine import device_name, versions
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.runs.blame import named
-from metricface.runs.choose import choose_folder, find_finished
+from metricface.runs.choose import choose_folder, find_begun, find_finished
 from metricface.runs.folder import FINISHED, RunFolder, now
+from metricface.runs.going_on import telling_how_to_go_on
 from metricface.runs.read import read_run
 from metricface.runs.report import evaluate as evaluate_split
 from metricface.runs.report import write_report
@@ -61,8 +62,8 @@ def run(
         registries: kind -> registry; None looks at the installed packages.
         console: told of notices and progress; None for a silent one.
         out: the run folder itself; None for runs/<name>/<UTC>-<hash4>/.
-        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet); of a finished one
-            in `out`, return the report that is there.
+        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet), which must be there;
+            of a finished one, return the report that is there.
         observers: see every step and evaluation, after the journal; one with a `begin` (training/pace.py) is told
             before the first step how many there are.
 
@@ -72,17 +73,24 @@ def run(
     registries = installed_registries() if registries is None else registries
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe), registries=registries)
     console = Silent() if console is None else console
-    if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
+    if resume and (done := _nothing_left(recipe, out, registries)) is not None:
         console.say(f"finished already in {done.folder}")
         return done
     chosen = choose_folder(recipe, out, registries, resume=resume)
-    with Interruption() as interruption, chosen.open(recipe) as folder:
+    with Interruption() as interruption, chosen.open(recipe) as folder, telling_how_to_go_on(folder):
         plan = _plan(recipe, folder)
         experiment = _begin(recipe, registries, console, folder, plan)
         journal = Journal(folder.metrics_path, folder.times_path, experiment.state)
         announce(course_of(experiment), observers)
         latest = _train(experiment, plan, console, interruption, (journal, *observers))
         return Finished(folder.path, write_report(experiment, plan, folder, console, latest))
+
+
+def _nothing_left(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
+    """Return the finished run that `--resume` finds where there is no unfinished one."""
+    if out is None and find_begun(recipe, None, registries) is not None:
+        return None
+    return finished_run(recipe, out, registries)
 
 
 def course_of(experiment: Experiment) -> Course:
