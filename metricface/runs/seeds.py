@@ -32,15 +32,13 @@ def run_seeds(
 ) -> dict[str, Any]:
     """Run recipes that differ in their seed alone; write and return seeds.json, and seeds.md beside it.
 
-    A finished run is not done again; whether the others can begin is checked before the first one. What is summed up
-    are all finished runs in `out`, those of earlier calls first; without `out` those of this call.
+    A finished run is not done again; all finished runs in `out` count, without `out` those of this call.
 
     Args:
         recipes: checked recipes.
         registries: kind -> registry.
         console: told of notices and progress.
-        out: gets seed-<seed>/ for each run, and the two files. None for runs/<name>/: each run in a folder of its own,
-            and the two files in seeds-<hash8>/, a folder for each set of recipes.
+        out: gets seed-<seed>/ for each run, and the two files; None for folders under runs/<name>/, see `RunSet.of`.
         resume: go on with unfinished runs; those that are not there yet begin.
         observers: see every step and evaluation of every run.
 
@@ -52,8 +50,8 @@ def run_seeds(
     finished = _finished_others(recipes, runs, registries, console)
     for number, (recipe, done) in enumerate(zip(recipes, earlier, strict=True), start=1):
         which = f"seed {recipe.run.seed} ({number} of {len(recipes)})"
+        console.say(f"{which}:" if done is None else f"{which}: finished already in {done.folder}")
         if done is None:
-            console.say(f"{which}:")
             folder = runs.folder(recipe.run.seed)
             goes_on = _goes_on(recipe, folder, registries, resume=resume)
             try:
@@ -61,8 +59,6 @@ def run_seeds(
             except Interrupted as error:
                 kept = [find_begun(recipe, folder, registries), *(one.folder for _, one in finished)]
                 raise seeds_interrupted(error, which, kept, recipes, out) from error
-        else:
-            console.say(f"{which}: finished already in {done.folder}")
         finished.append((recipe, done))
     return _sum_up(runs, finished)
 
