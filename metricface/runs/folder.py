@@ -18,6 +18,7 @@ from metricface.recipe.schema import Recipe
 from metricface.runs.lock import held, is_held
 from metricface.runs.paths import MARKS, RunPaths
 from metricface.runs.tables import Table, read_table, unreadable
+from metricface.training.pace import Course
 
 RUNNING, INTERRUPTED, FAILED, FINISHED = "running", "interrupted", "failed", "finished"  # as a record says
 STOPPED, DAMAGED = "stopped", "damaged"  # as the folder shows
@@ -76,6 +77,14 @@ class RunFolder(RunPaths):
     def report(self) -> Table:
         """Return the report."""
         return read_table(self.report_path, json.loads)
+
+    def course(self) -> Course | None:
+        """Return what its training consists of; None where record and recipe do not tell, as of an older run."""
+        try:
+            train, steps = self.recipe()["train"], int(self.record()["steps_per_epoch"])
+            return Course(train["epochs"], steps, train["batch_size"], train["evaluate_every"]) if steps > 0 else None
+        except (TypeError, ValueError, KeyError):
+            return None
 
     def last_evaluation(self) -> Table:
         """Return `epoch` and `results` of the last evaluation that the journal tells of; empty before the first one."""
