@@ -13,11 +13,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from metricface.cli.options import options, plain
 from metricface.files import printable
@@ -28,11 +31,32 @@ if TYPE_CHECKING:
     from metricface.cli.doctor_checks import Finding
     from metricface.components.provenance import Provenance
     from metricface.contracts import Result
-    from metricface.training.state import Evaluated, StepDone
 
-_SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 _PACKAGE_WIDTH = 20
 _STYLES = {"BROKEN": "bold red", "ambiguous": "yellow", "problem": "bold red", "note": "yellow"}
+
+
+class _Count(MofNCompleteColumn):
+    """ "3/10"; nothing for training, whose description says it."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if "left" in task.fields else super().render(task)
+
+
+class _Elapsed(TimeElapsedColumn):
+    """The time taken; nothing for training, which needs the room."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if "left" in task.fields else super().render(task)
+
+
+class _Left(TimeRemainingColumn):
+    """The time left: what the task says of it, else rich's estimate."""
+
+    def render(self, task: Task) -> Text:
+        left = task.fields.get("left")
+        return super().render(task) if left is None else Text(left)
 
 
 class Screen:
@@ -46,16 +70,15 @@ class Screen:
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            _Count(),
+            _Elapsed(),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            _Left(),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal or self._console.quiet,
         )
-        self._sums: dict[str, float] = {}
-        self._steps = 0
+        self._training: TaskID | None = None
 
     def __enter__(self) -> Screen:
         self._live.start()
@@ -74,19 +97,29 @@ class Screen:
         """Return a callback (done, total) that draws a bar, or prints a line now and then."""
         return self._bar(what) if self._console.is_terminal else self._lines(what)
 
-    def observe(self, event: StepDone | Evaluated) -> None:
-        """Print the mean losses and the headline figures of every evaluated epoch."""
-        from metricface.training.state import StepDone
+    @property
+    def is_live(self) -> bool:
+        """Whether there are bars, as on a terminal."""
+        return self._console.is_terminal
 
-        if isinstance(event, StepDone):
-            self._steps += 1
-            for name, value in event.losses.items():
-                self._sums[name] = self._sums.get(name, 0.0) + value
-            return
-        losses = ", ".join(f"{name} {value / self._steps:.4f}" for name, value in self._sums.items())
-        self._sums, self._steps = {}, 0
-        figures = ", ".join(headline(name, result) for name, result in event.results.items())
-        self.say(f"epoch {event.epoch + 1}: {losses}; {figures}")
+    def draw_training(self, text: str, done: int, total: int, left: str) -> None:
+        """Draw the bar of training.
+
+        Args:
+            text: where it stands.
+            done: steps.
+            total: steps of all epochs.
+            left: the time to the end; rich's own knows nothing of evaluations.
+        """
+        if self._training is None:
+            self._training = self._live.add_task("", total=total, left=left)
+        self._live.update(self._training, description=escape(text), completed=done, left=left)
+
+    def end_training(self) -> None:
+        """Take the bar of training away, if there is one."""
+        if self._training is not None:
+            self._live.remove_task(self._training)
+            self._training = None
 
     def _bar(self, what: str) -> Callable[[int, int], None]:
         task = None
@@ -111,9 +144,9 @@ class Screen:
             now = time.monotonic()
             if first is None:
                 first = done
-            if done < total and now - printed < _SECONDS_BETWEEN_LINES:
+            if done < total and now - printed < SECONDS_BETWEEN_LINES:
                 return
-            if done == total and now - started < _SECONDS_BETWEEN_LINES / 2:
+            if done == total and now - started < SECONDS_BETWEEN_LINES / 2:
                 return
             printed = now
             left = (total - done) * (now - started) / max(done - first, 1)

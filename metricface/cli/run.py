@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +45,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
 ) -> None:
     """Train and evaluate a recipe; leaves model, report and record in the run folder."""
-    from metricface.cli.render import Screen, show_report
+    from metricface.cli.render import Screen
+    from metricface.cli.training_view import TrainingView
     from metricface.components.registry import installed_registries
     from metricface.recipe.load import load_recipe
 
@@ -58,22 +59,30 @@ def run(
         elif seeds is not None:
             from metricface.runs.seeds import run_seeds
 
-            document = run_seeds(recipes, registries, screen, out=out, resume=resume, observers=(screen.observe,))
+            document = run_seeds(recipes, registries, screen, out=out, resume=resume, observers=(TrainingView(screen),))
         else:
             from metricface.runs.run import run as run_recipe
 
-            finished = run_recipe(recipes[0], registries, screen, out=out, resume=resume, observers=(screen.observe,))
+            finished = run_recipe(
+                recipes[0], registries, screen, out=out, resume=resume, observers=(TrainingView(screen),)
+            )
             document = {"folder": str(finished.folder), **finished.report}
     if as_json:
         print(json.dumps(document, indent=2))
     elif dry_run:
         print(printable("\n".join(f"{key}: {value}" for key, value in document.items())))
     else:
-        from metricface.evaluation.stored_results import read_results
+        _show_finished(document, with_seeds=seeds is not None)
 
-        show_report(read_results(document["results"]), document)
-        left = "seeds.json, seeds.md" if seeds is not None else "model/, report.md, report.json, metrics.jsonl, plots"
-        print(f"{document['folder']}: {left}")
+
+def _show_finished(document: Mapping[str, Any], *, with_seeds: bool) -> None:
+    """Print the report of a run, or of several, and what lies where."""
+    from metricface.cli.render import show_report
+    from metricface.evaluation.stored_results import read_results
+
+    show_report(read_results(document["results"]), document)
+    left = "seeds.json, seeds.md" if with_seeds else "model/, report.md, report.json, metrics.jsonl, plots"
+    print(f"{document['folder']}: {left}")
 
 
 def _with_seeds(overrides: Sequence[str], text: str) -> list[list[str]]:
@@ -100,14 +109,16 @@ def _dry_run(
     """Check the folders and build everything; train and write nothing; return what there is."""
     from metricface.build.experiment import build_experiment
     from metricface.machine import computing_threads
+    from metricface.runs.estimate import estimate
     from metricface.runs.seeds import check_seeds
 
     if with_seeds:
         for recipe, done in zip(recipes, check_seeds(recipes, registries, out=out, resume=resume), strict=True):
             state = "would run" if done is None else f"finished already in {done.folder}"
             screen.say(f"seed {recipe.run.seed}: {state}")
-    with computing_threads(recipes[0].train.threads):  # the check of the precision is for these
+    with computing_threads(recipes[0].train.threads):  # the check of the precision and the estimate are for these
         experiment = build_experiment(recipes[0], registries, screen)
-    for notice in experiment.notices:
-        screen.say(notice)
-    return experiment.describe()
+        for notice in experiment.notices:
+            screen.say(notice)
+        seconds, said = estimate(experiment)
+    return {**experiment.describe(), "training_seconds": round(seconds, 1), "training_takes": said}

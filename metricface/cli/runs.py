@@ -51,3 +51,24 @@ def show_run(
     from metricface.evaluation.report.markdown import run_markdown
 
     show_markdown(run_markdown(run.contents(), run.recipe_text, run.report_text))
+
+
+def watch_run(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
+) -> None:
+    """Follow a run: its last step and evaluation, and new ones as they come, until it ends or Ctrl-C."""
+    from metricface.cli.render import headline
+    from metricface.runs.folder import FINISHED, RUNNING, RunFolder
+    from metricface.runs.watch import watch
+
+    for look in watch(folder):
+        for epoch, results in look.evaluated:
+            figures = "; ".join(headline(name, result) for name, result in results.items())
+            print(f"epoch {epoch} evaluated: {figures or 'no evaluator'}", flush=True)
+        if look.step:
+            print(look.step, flush=True)
+        if look.status != RUNNING:
+            run = RunFolder(folder)
+            error = run.record().get("error")
+            way = "" if look.status == FINISHED else f". Go on: {run.resume_line}"
+            print(f"{look.status}{f' ({error})' if error else ''}{way}", flush=True)

@@ -11,38 +11,53 @@ from metricface.errors import MetricFaceError, UsageError
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe, tables_digest
 from metricface.runs.folder import RunFolder
+from metricface.runs.nearest import difference, nothing_to_go_on_with
 
 
 def choose_folder(recipe: Recipe, out: Path | None, registries: Registries, *, resume: bool) -> RunFolder:
     """Return the folder to run in; nothing is made or written yet.
 
     Args:
-        recipe: with `resume`, only a run of an equal recipe is gone on with.
+        recipe: with `resume`, only a run of an equal recipe is gone on with; there must be one.
         out: the run folder itself; None makes one up under runs/<name>/, or with `resume` takes the newest unfinished.
         registries: kind -> registry, to read the recipes of earlier runs with.
         resume: go on with a run that is there.
 
     Raises:
-        UsageError: `out` is in use already, or holds another recipe's run or a damaged one.
+        UsageError: `out` is in use already, or holds another recipe's run or a damaged one; or with `resume`, there is
+            nothing to go on with (it names the nearest runs).
+    """
+    if resume:
+        going_on = find_begun(recipe, out, registries)
+        if going_on is None:
+            raise nothing_to_go_on_with(recipe, out, registries)
+        return RunFolder(going_on, resumed=True)
+    if out is None:
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{recipe.digest[:4]}"
+        return RunFolder(Path("runs") / recipe.run.name / name, made_up=True)
+    if _is_taken(out):
+        raise UsageError(f"{out}: there is something there already. Name another --out, or go on with --resume.")
+    return RunFolder(out)
+
+
+def find_begun(recipe: Recipe, out: Path | None, registries: Registries) -> Path | None:
+    """Return what `--resume` goes on with: `out` if a run is there, else the newest unfinished one under runs/<name>/.
+
+    Raises:
+        UsageError: `out` holds another recipe's run or a damaged one, or something else.
     """
     if out is None:
-        base = Path("runs") / recipe.run.name
-        if resume:
-            runs = _runs(base, recipe, registries)
-            unfinished = [folder for folder in runs if not RunFolder(folder).is_finished()]
-            if unfinished:
-                return RunFolder(unfinished[-1], resumed=True)
-        return RunFolder(base / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{recipe.digest[:4]}", made_up=True)
-    if _is_taken(out):
-        if not resume:
-            raise UsageError(f"{out}: there is something there already. Name another --out, or go on with --resume.")
-        if not holds_run_of(recipe, out, registries):
-            raise UsageError(
-                f"{out}: holds the run of another recipe or other --set values. "
-                f"Go on with its own: {RunFolder(out).resume_line}"
-            )
-        return RunFolder(out, resumed=True)
-    return RunFolder(out)
+        runs = _runs(Path("runs") / recipe.run.name, recipe, registries)
+        return next((folder for folder in reversed(runs) if not RunFolder(folder).is_finished()), None)
+    if not _is_taken(out):
+        return None
+    if not holds_run_of(recipe, out, registries):
+        differs = difference(recipe, RunFolder(out), registries)
+        raise UsageError(
+            f"{out}: holds the run of another recipe or other --set values{differs and f': {differs}'}. "
+            f"Go on with its own: {RunFolder(out).resume_line}"
+        )
+    return out
 
 
 def find_finished(recipe: Recipe, out: Path | None, registries: Registries) -> Path | None:
@@ -114,8 +129,10 @@ def _is_part(old: Any, new: Any) -> bool:
 
 
 def _is_taken(out: Path) -> bool:
-    """Whether something is at the path of a new run, other than an empty folder."""
+    """Whether something is at the path of a new run, other than an empty folder or the beginnings of a run."""
     try:
-        return out.exists() and (not out.is_dir() or any(out.iterdir()))
+        if not out.is_dir():
+            return out.exists()
+        return any(out.iterdir()) and not RunFolder(out).is_left_over()
     except OSError as error:
         raise UsageError(f"{out}: cannot be looked into ({error.strerror}). Name another --out.") from error

@@ -18,6 +18,7 @@ from metricface.recipe.schema import Recipe
 from metricface.runs.lock import held, is_held
 from metricface.runs.paths import MARKS, RunPaths
 from metricface.runs.tables import Table, read_table, unreadable
+from metricface.training.pace import Course
 
 RUNNING, INTERRUPTED, FAILED, FINISHED = "running", "interrupted", "failed", "finished"  # as a record says
 STOPPED, DAMAGED = "stopped", "damaged"  # as the folder shows
@@ -43,6 +44,21 @@ class RunFolder(RunPaths):
         """Whether there is a run, in however bad a state."""
         return any((self.path / mark).exists() for mark in MARKS)
 
+    def has_begun(self) -> bool:
+        """Whether training began in it, now or earlier; what has not is taken away at its end."""
+        return self.resumed or "started" in self.record()
+
+    def is_left_over(self) -> bool:
+        """Whether it holds what a run makes first and nothing else, so that a new run can have the folder.
+
+        A process that is killed before it writes the record leaves that.
+        """
+        first = {path.name for path in (self.lock_path, self.checkpoints, self.recipe_path)}
+        there = {path.name for path in self.path.iterdir()}
+        return self.lock_path.name in there <= first and not (
+            self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        )
+
     def is_finished(self) -> bool:
         """Whether the record says so."""
         return self.record().get("status") == FINISHED
@@ -61,6 +77,14 @@ class RunFolder(RunPaths):
     def report(self) -> Table:
         """Return the report."""
         return read_table(self.report_path, json.loads)
+
+    def course(self) -> Course | None:
+        """Return what its training consists of; None where record and recipe do not tell, as of an older run."""
+        try:
+            train, steps = self.recipe()["train"], int(self.record()["steps_per_epoch"])
+            return Course(train["epochs"], steps, train["batch_size"], train["evaluate_every"]) if steps > 0 else None
+        except (TypeError, ValueError, KeyError):
+            return None
 
     def last_evaluation(self) -> Table:
         """Return `epoch` and `results` of the last evaluation that the journal tells of; empty before the first one."""
@@ -96,7 +120,8 @@ class RunFolder(RunPaths):
             return digest
         name = self.record_path.name
         if not self.record_path.exists():
-            raise UsageError(f"{self.path}: no run of MetricFace (no {name}). Name another --out.")
+            lost = " Nobody can tell which recipe its checkpoints are of." if self.last_checkpoint.exists() else ""
+            raise UsageError(f"{self.path}: no run of MetricFace (no {name}).{lost} Name another --out.")
         problem = record.problem or f"{name} has no digest of a recipe"
         raise UsageError(f"{self.path}: {problem}. Put back a copy of it, or name another --out.")
 
@@ -119,9 +144,7 @@ class RunFolder(RunPaths):
         if self.recipe_path.is_file() and not any(
             (folder / _MODEL_FILES[0]).is_file() for folder in (self.path, self.model)
         ):
-            raise ModelError(
-                f"{self.path}: this run has no model yet. Finish it: metricface run {self.recipe_path} --resume"
-            )
+            raise ModelError(f"{self.path}: this run has no model yet. Finish it: {self.resume_line}")
 
     def in_use(self) -> bool:
         """Whether a process may be running in it: one holds the lock, or the system cannot tell."""
@@ -174,7 +197,7 @@ class RunFolder(RunPaths):
 
     def _end(self, error: BaseException) -> None:
         """Record an end before the end, or take away a new folder in which training never began."""
-        if not self.resumed and "started" not in self.record():
+        if not self.has_begun():
             for path in (self.recipe_path, self.record_path, self.lock_path):
                 path.unlink(missing_ok=True)
             self.checkpoints.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,4 +95,4 @@ class RunPaths:
     @property
     def resume_line(self) -> str:
         """The command that goes on with the run."""
-        return f"metricface run {self.recipe_path} --out {self.path} --resume"
+        return shlex.join(["metricface", "run", str(self.recipe_path), "--out", str(self.path), "--resume"])

@@ -12,9 +12,11 @@ from typing import Any
 from metricface.contracts import Result
 from metricface.errors import MetricFaceError, UsageError
 from metricface.evaluation.stored_results import read_results
-from metricface.runs.folder import DAMAGED, FINISHED, RunFolder
+from metricface.runs.folder import DAMAGED, FINISHED, RUNNING, RunFolder
+from metricface.runs.how_far import pace_of
 from metricface.runs.paths import MARKS
 from metricface.runs.tables import Table
+from metricface.training.pace import Pace, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Run:
         epoch: epochs evaluated.
         results: of the report, of the last evaluation where there is none yet; by evaluator.
         problems: what is missing or cannot be read.
+        pace: of a run that is running, where its folder tells.
         record, recipe, report: as the folder has them, empty where they cannot be read.
     """
 
@@ -40,6 +43,7 @@ class Run:
     record: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+    pace: Pace | None = None
 
     @property
     def name(self) -> str | None:
@@ -59,8 +63,12 @@ class Run:
 
     @property
     def progress(self) -> str:
-        """Epochs evaluated of those planned, "2/10"."""
-        return f"{self.epoch}/{'?' if self.epochs is None else self.epochs}"
+        """Epochs evaluated of those planned, "2/10"; of a running one also "step 12 of 37, 1 min 40 s left"."""
+        epochs = f"{self.epoch}/{'?' if self.epochs is None else self.epochs}"
+        if self.pace is None or self.pace.seconds_left is None:
+            return epochs
+        step = self.pace.course.position(self.pace.step).partition(", ")[2]
+        return f"{epochs}, {step}, {duration(self.pace.seconds_left)} left"
 
     @property
     def trouble(self) -> str:
@@ -82,6 +90,9 @@ class Run:
             "started": self.started,
             "epoch": self.epoch,
             "epochs": self.epochs,
+            "step": None if self.pace is None else self.pace.step,
+            "steps": None if self.pace is None else self.pace.course.total,
+            "seconds_left": None if self.pace is None else self.pace.seconds_left,
             "figures": figures,
             "problems": list(self.problems),
             "error": self.record.get("error"),
@@ -159,6 +170,7 @@ def read_run(folder: Path) -> Run:
         record=record,
         recipe=recipe,
         report=report,
+        pace=pace_of(run) if status == RUNNING else None,
     )
 
 

@@ -22,6 +22,7 @@ def record_parts(folder: RunFolder, experiment: Experiment, *, fresh: bool) -> N
         versions=versions(),
         device=device_name(experiment.state.device),
         threads=torch.get_num_threads(),
+        steps_per_epoch=len(experiment.loader),
         precision=experiment.state.precision.to_dict(),
         notices=list(experiment.notices),
     )

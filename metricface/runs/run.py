@@ -8,30 +8,26 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from metricface import __version__
-from metricface.build.experiment import Experiment, build_experiment, describe_photos
-from metricface.build.model_folder import save_model
+from metricface.build.experiment import Experiment, build_experiment
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import Console, Silent
 from metricface.contracts.results import Result
-from metricface.data.photos import Photos
-from metricface.evaluation.report.classification_plots import plot_classification
-from metricface.evaluation.report.markdown import report_markdown
-from metricface.evaluation.report.outcomes import file_stem, write_outcomes
-from metricface.evaluation.report.plots import plot_losses, plot_metrics
 from metricface.evaluation.stored_results import read_results
-from metricface.files import write_json, write_text
 from metricface.machine import computing_threads
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.runs.blame import named
-from metricface.runs.choose import choose_folder, find_finished
-from metricface.runs.folder import FINISHED, RunFolder, now
+from metricface.runs.choose import choose_folder, find_begun, find_finished
+from metricface.runs.folder import FINISHED, RunFolder
+from metricface.runs.going_on import telling_how_to_go_on
 from metricface.runs.read import read_run
 from metricface.runs.record import other_threads, record_parts
+from metricface.runs.report import evaluate as evaluate_split
+from metricface.runs.report import write_report
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal
+from metricface.training.pace import Course, announce
 from metricface.training.precision import Precision
 from metricface.training.state import Observer, TrainingState
 from metricface.training.trainer import Plan, fit
@@ -66,9 +62,10 @@ def run(
         registries: kind -> registry; None looks at the installed packages.
         console: told of notices and progress; None for a silent one.
         out: the run folder itself; None for runs/<name>/<UTC>-<hash4>/.
-        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet); of a finished one
-            in `out`, return the report that is there.
-        observers: see every step and evaluation, after the journal.
+        resume: go on with an unfinished run of this recipe (anew where it has no checkpoint yet), which must be there;
+            of a finished one, return the report that is there.
+        observers: see every step and evaluation, after the journal; one with a `begin` (training/pace.py) is told
+            before the first step how many there are.
 
     Raises:
         Interrupted: a checkpoint is saved unless training had not begun. MetricFaceError: what the user can fix.
@@ -76,16 +73,38 @@ def run(
     registries = installed_registries() if registries is None else registries
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe), registries=registries)
     console = Silent() if console is None else console
-    if resume and out is not None and (done := finished_run(recipe, out, registries)) is not None:
+    if resume and (done := _nothing_left(recipe, out, registries)) is not None:
         console.say(f"finished already in {done.folder}")
         return done
     chosen = choose_folder(recipe, out, registries, resume=resume)
-    with Interruption() as interruption, chosen.open(recipe) as folder, computing_threads(recipe.train.threads):
+    threads = computing_threads(recipe.train.threads)
+    with Interruption() as interruption, chosen.open(recipe) as folder, telling_how_to_go_on(folder), threads:
         plan = _plan(recipe, folder)
         experiment = _begin(recipe, registries, console, folder, plan)
         journal = Journal(folder.metrics_path, folder.times_path, experiment.state)
+        announce(course_of(experiment), observers)
         latest = _train(experiment, plan, console, interruption, (journal, *observers))
-        return Finished(folder.path, _report(experiment, plan, folder, console, latest))
+        return Finished(folder.path, write_report(experiment, plan, folder, console, latest))
+
+
+def _nothing_left(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
+    """Return the finished run that `--resume` finds where there is no unfinished one."""
+    if out is None and find_begun(recipe, None, registries) is not None:
+        return None
+    return finished_run(recipe, out, registries)
+
+
+def course_of(experiment: Experiment) -> Course:
+    """Return what the training of an experiment consists of."""
+    train, state = experiment.recipe.train, experiment.state
+    return Course(
+        epochs=train.epochs,
+        steps=len(experiment.loader),
+        batch_size=train.batch_size,
+        evaluate_every=train.evaluate_every,
+        device=str(state.device),
+        weights={term.name: term.weight for term in state.losses},
+    )
 
 
 def finished_run(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
@@ -146,91 +165,9 @@ def _train(
 
     def evaluate(state: TrainingState) -> dict[str, Result]:
         latest.clear()
-        latest[state.epoch] = _evaluate(experiment, experiment.calibration or experiment.val, console)
+        latest[state.epoch] = evaluate_split(experiment, experiment.calibration or experiment.val, console)
         return latest[state.epoch]
 
     with named(experiment):
         fit(experiment.state, experiment.loader, evaluate, plan, interruption, observers)
     return latest
-
-
-def _evaluate(
-    experiment: Experiment, photos: Photos, console: Console, calibration: Photos | None = None
-) -> dict[str, Result]:
-    """Run every evaluator of the recipe on one split, with what is fitted on another."""
-    subject = experiment.subject(photos, console.progress("evaluating"), calibration=calibration)
-    return {name: evaluator(subject) for name, evaluator in experiment.evaluators.items()}
-
-
-def _report(
-    experiment: Experiment,
-    plan: Plan,
-    folder: RunFolder,
-    console: Console,
-    latest: Mapping[int, dict[str, Result]],
-) -> dict[str, Any]:
-    """Evaluate the chosen epoch on val unless `latest` has that already; write the model, the report and the plots."""
-    training = _trained(experiment, plan)
-    console.say(training)
-    chosen, selection = _choose_epoch(experiment, plan)
-    trained = {"epoch": chosen + 1, "ema": experiment.state.ema > 0, "selection": selection}
-    results = latest.get(chosen) if experiment.calibration is None else None
-    if results is None:
-        results = _evaluate(experiment, experiment.val, console, experiment.calibration)
-    write_outcomes(folder.outcomes, results)
-    digest = save_model(folder.model, experiment, trained, results)
-    recipe, record = experiment.recipe, folder.record()
-    report = {
-        "metricface": __version__,
-        "run": {"name": recipe.run.name, "seed": recipe.run.seed, "started": record.get("started"), "finished": now()},
-        "recipe_digest": plan.recipe_digest,
-        "data": {"root": str(recipe.data.root), "split": "val", **describe_photos(experiment.val)},
-        "model": {"sha256": digest, **trained},
-        "training": training,
-        "selection": selection,
-        "notices": record["notices"],
-        "results": {name: result.to_json() for name, result in results.items()},
-        "versions": record["versions"],
-        "device": record["device"],
-        "precision": experiment.state.precision.reason,
-    }
-    write_json(folder.report_path, report)
-    write_text(folder.report_page, report_markdown(results, report))
-    _draw(experiment, folder, results)
-    return report
-
-
-def _draw(experiment: Experiment, folder: RunFolder, results: Mapping[str, Result]) -> None:
-    """Write the plots; a second classifier's pictures stand beside those of the first one."""
-    plot_losses(folder.metrics_path, folder.losses_picture)
-    plot_metrics(folder.metrics_path, folder.metrics_picture)
-    drawn: list[Path] = []
-    for name, result in results.items():
-        suffix = f"_{file_stem(name)}" if drawn else ""
-        drawn += plot_classification(result.outcomes, experiment.val.label_names, folder.path, suffix=suffix)
-
-
-def _trained(experiment: Experiment, plan: Plan) -> str:
-    """Return how long training was, of a state that stands at its end."""
-    state, train = experiment.state, experiment.recipe.train
-    if state.best is None or state.epoch == plan.epochs:
-        return f"{state.epoch} of {plan.epochs} epochs"
-    return (
-        f"stopped early after epoch {state.epoch} of {plan.epochs}: {train.patience} evaluations without a better "
-        f"{train.select} than the {state.best.value:.4f} of epoch {state.best.epoch + 1}"
-    )
-
-
-def _choose_epoch(experiment: Experiment, plan: Plan) -> tuple[int, str]:
-    """Put the best epoch's weights into the state if one is selected; return the epoch (0-based) and how."""
-    state: TrainingState = experiment.state
-    if plan.select is None or state.best is None:
-        return plan.epochs - 1, "the last epoch: nothing was selected"
-    best = state.best
-    state.load_state_dict(read_checkpoint(plan.best, plan.recipe_digest))
-    metric = experiment.recipe.train.select
-    if experiment.calibration is not None:
-        where = f"on {experiment.recipe.data.calibration}, apart from the people reported here"
-    else:
-        where = "on val itself, so the figures here are optimistic (name another split as data.calibration)"
-    return best.epoch, f"epoch {best.epoch + 1} of {plan.epochs}, the best {metric} ({best.value:.4f}) {where}"

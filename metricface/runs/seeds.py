@@ -9,12 +9,13 @@ from typing import Any
 from metricface import __version__
 from metricface.components.registry import Registries
 from metricface.contracts import Console, Result
-from metricface.errors import UsageError
+from metricface.errors import Interrupted, UsageError
 from metricface.evaluation.over_runs import over_runs
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.files import write_json, write_text
 from metricface.recipe.schema import Recipe
-from metricface.runs.choose import choose_folder, holds_run_of
+from metricface.runs.choose import choose_folder, find_begun, holds_run_of
+from metricface.runs.going_on import seeds_interrupted
 from metricface.runs.run import Finished, finished_run, run
 from metricface.runs.run_set import RunSet
 from metricface.training.state import Observer
@@ -31,32 +32,33 @@ def run_seeds(
 ) -> dict[str, Any]:
     """Run recipes that differ in their seed alone; write and return seeds.json, and seeds.md beside it.
 
-    A run that is finished already is not done again; whether the others can begin is checked before the first one.
-    What is summed up are all finished runs in `out`, those of earlier calls first; without `out` those of this call.
+    A finished run is not done again; all finished runs in `out` count, without `out` those of this call.
 
     Args:
         recipes: checked recipes.
         registries: kind -> registry.
         console: told of notices and progress.
-        out: gets seed-<seed>/ for each run, and the two files. None for runs/<name>/: each run in a folder of its own
-            as ever, and the two files in seeds-<hash8>/, a folder for each set of recipes.
-        resume: go on with unfinished runs.
+        out: gets seed-<seed>/ for each run, and the two files; None for folders under runs/<name>/, see `RunSet.of`.
+        resume: go on with unfinished runs; those that are not there yet begin.
         observers: see every step and evaluation of every run.
 
     Raises:
-        Interrupted: no further run begins. UsageError: as `check_seeds`. MetricFaceError: of the run that failed.
+        Interrupted: none begins after it. UsageError: as `check_seeds`. MetricFaceError: of the run that failed.
     """
     runs = RunSet.of(recipes, out)
     earlier = check_seeds(recipes, registries, out=out, resume=resume)
     finished = _finished_others(recipes, runs, registries, console)
     for number, (recipe, done) in enumerate(zip(recipes, earlier, strict=True), start=1):
         which = f"seed {recipe.run.seed} ({number} of {len(recipes)})"
+        console.say(f"{which}:" if done is None else f"{which}: finished already in {done.folder}")
         if done is None:
-            console.say(f"{which}:")
             folder = runs.folder(recipe.run.seed)
-            done = run(recipe, registries, console, out=folder, resume=resume, observers=observers)
-        else:
-            console.say(f"{which}: finished already in {done.folder}")
+            goes_on = _goes_on(recipe, folder, registries, resume=resume)
+            try:
+                done = run(recipe, registries, console, out=folder, resume=goes_on, observers=observers)
+            except Interrupted as error:
+                kept = [find_begun(recipe, folder, registries), *(one.folder for _, one in finished)]
+                raise seeds_interrupted(error, which, kept, recipes, out) from error
         finished.append((recipe, done))
     return _sum_up(runs, finished)
 
@@ -80,7 +82,8 @@ def check_seeds(
     earlier = [finished_run(recipe, runs.folder(recipe.run.seed), registries) for recipe in recipes]
     for recipe, done in zip(recipes, earlier, strict=True):
         if done is None:
-            choose_folder(recipe, runs.folder(recipe.run.seed), registries, resume=resume)
+            folder = runs.folder(recipe.run.seed)
+            choose_folder(recipe, folder, registries, resume=_goes_on(recipe, folder, registries, resume=resume))
     for recipe, folder in runs.others(recipes):
         if not holds_run_of(recipe, folder, registries):
             raise UsageError(
@@ -88,6 +91,11 @@ def check_seeds(
                 "these. Name another --out."
             )
     return earlier
+
+
+def _goes_on(recipe: Recipe, folder: Path | None, registries: Registries, *, resume: bool) -> bool:
+    """Whether a run of a set goes on; with --resume too those that are not there yet begin."""
+    return resume and find_begun(recipe, folder, registries) is not None
 
 
 def _finished_others(

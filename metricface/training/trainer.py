@@ -11,6 +11,7 @@ from metricface.data.loader import TrainLoader
 from metricface.errors import Interrupted
 from metricface.training.checkpoint import save_checkpoint
 from metricface.training.interruption import Interruption
+from metricface.training.pace import evaluates
 from metricface.training.state import Best, Evaluated, Observer, TrainingState
 from metricface.training.step import train_step
 
@@ -41,7 +42,7 @@ class Plan:
 
     def evaluates(self, epoch: int) -> bool:
         """Whether this epoch (0-based) is evaluated."""
-        return (epoch + 1) % self.evaluate_every == 0 or epoch + 1 == self.epochs
+        return evaluates(epoch, self.epochs, self.evaluate_every)
 
     def out_of_patience(self, state: TrainingState) -> bool:
         """Whether training stops early, decided from what a checkpoint holds: a resumed run stops at the same epoch."""

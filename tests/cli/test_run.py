@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -164,6 +165,9 @@ def test_dry_run_checks_everything_and_writes_nothing(recipe: Path, tmp_path: Pa
     document = json.loads(done.stdout)
     assert document["train"]["people"] == 5
     assert document["batches_per_epoch"] == 4
+    assert document["training_seconds"] > 0
+    said = r"about [\d.]+ (s|min|h) on cpu \(by \d timed steps? and a timed forward pass for the evaluations\)"
+    assert re.fullmatch(said, document["training_takes"])
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
@@ -251,11 +255,32 @@ def test_ctrl_c_saves_a_checkpoint_and_resume_ends_like_an_uninterrupted_run(rec
     (folder,) = tmp_path.glob("runs/tiny/*")
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert (folder / "checkpoints" / "last.pt").exists()
-    done = metricface("run", recipe, *longer, "--resume")
+    assert stderr.splitlines()[-1] == (
+        f"error: interrupted; the checkpoint is {folder.relative_to(tmp_path)}/checkpoints/last.pt. Go on: metricface "
+        f"run {folder.relative_to(tmp_path)}/recipe.toml --out {folder.relative_to(tmp_path)} --resume"
+    )
+    done = metricface(*stderr.splitlines()[-1].partition("Go on: metricface ")[2].split())
     assert done.exit_code == 0, done.output
     assert (folder / "metrics.jsonl").read_text() == Path("whole/metrics.jsonl").read_text()
     reports = [json.loads((path / "report.json").read_text())["results"] for path in (folder, Path("whole"))]
     assert reports[0] == reports[1]
+
+
+def test_resume_shows_a_finished_run_and_begins_none(recipe: Path) -> None:
+    done = metricface("run", recipe, "--resume")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: --resume: no unfinished run of this recipe with these --set values under runs/tiny. "
+        "Leave out --resume to begin a new run.\n",
+    )
+    assert not Path("runs").exists()
+    assert metricface("run", recipe, "--set", "train.epochs=1").exit_code == 0
+    (folder,) = Path("runs/tiny").iterdir()
+    done = metricface("run", recipe, "--set", "train.epochs=1", "--resume")
+    assert (done.exit_code, done.stderr) == (0, f"finished already in {folder}\n")
+    done = metricface("run", recipe, "--resume")
+    said = f"The nearest of that name: {folder} (finished) differs in train.epochs (there 1, here 2). Go on with one"
+    assert (done.exit_code, said in done.stderr) == (2, True)
 
 
 def test_resume_without_a_checkpoint_starts_anew(recipe: Path) -> None:

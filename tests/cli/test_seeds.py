@@ -187,7 +187,11 @@ def test_ctrl_c_stops_all_of_them_and_resume_goes_on(recipe: Path, monkeypatch: 
     assert "Traceback" not in done.stderr
     assert not Path("s/seed-1").exists()
     assert not Path("s/seeds.json").exists()
-    done = metricface(*arguments, "--resume")
+    assert done.stderr.splitlines()[-1] == (
+        "error: interrupted in seed 0 (1 of 2), whose checkpoint is s/seed-0/checkpoints/last.pt. Go on: "
+        "metricface run s/seed-0/recipe.toml --seeds 0,1 --out s --resume"
+    )
+    done = metricface("run", "s/seed-0/recipe.toml", "--seeds", "0,1", "--out", "s", "--resume")
     assert done.exit_code == 0, done.output
     assert "going on in s/seed-0" in done.stderr
     assert json.loads(Path("s/seeds.json").read_text())["seeds"] == [0, 1]

@@ -78,7 +78,9 @@ def test_a_run_of_before_there_was_a_key_is_of_the_recipe_that_has_its_default(r
     newer = stored(Path("runs/tiny/20260102T000000Z-aaaa"), recipe, "interrupted", older)
     for out in (newer, None):
         assert choose_folder(recipe, out, KNOWN, resume=True) == RunFolder(newer, resumed=True)
-    with pytest.raises(UsageError, match=r"holds the run of another recipe or other --set values\. Go on with its own"):
+    with pytest.raises(
+        UsageError, match=r"other --set values: head\.margin \(there 0\.2, here 0\.1\)\. Go on with its own"
+    ):
         choose_folder(with_keys(recipe, "head.margin=0.1"), newer, KNOWN, resume=True)
 
 
@@ -132,7 +134,8 @@ def test_a_damaged_run_is_not_gone_on_with(name: str, recipe: Recipe) -> None:
         choose_folder(recipe, run, KNOWN, resume=True)
     stored(Path("runs/tiny/1"), recipe, "interrupted", older)
     change(Path("runs/tiny/1"))
-    assert not choose_folder(recipe, None, KNOWN, resume=True).resumed
+    with pytest.raises(UsageError, match=r"^--resume: no unfinished run of this recipe"):
+        choose_folder(recipe, None, KNOWN, resume=True)
 
 
 def test_an_edited_recipe_does_not_go_on_with_the_run_of_the_one_before(recipe: Recipe) -> None:
@@ -200,7 +203,7 @@ def test_a_run_in_which_training_never_began_leaves_nothing(error: BaseException
 def test_how_a_run_ended_is_recorded_and_an_earlier_error_forgotten(recipe: Recipe) -> None:
     def end(error: BaseException | None) -> dict[str, Any]:
         try:
-            with choose_folder(recipe, Path("run"), KNOWN, resume=True).open(recipe) as folder:
+            with choose_folder(recipe, Path("run"), KNOWN, resume=Path("run").exists()).open(recipe) as folder:
                 folder.write_record(started="2026")
                 if error is not None:
                     raise error
@@ -225,3 +228,45 @@ def test_a_full_disk_hides_no_other_error(recipe: Recipe, monkeypatch: pytest.Mo
         stack.enter_context(choose_folder(recipe, run, KNOWN, resume=True).open(recipe))
         monkeypatch.setattr(run_folder, "write_json", full)
         raise DataError("the reason")
+
+
+def test_resume_without_a_run_to_go_on_with_names_the_nearest_and_what_differs(recipe: Recipe) -> None:
+    alone = "--resume: no unfinished run of this recipe with these --set values under runs/tiny. "
+    end = "Leave out --resume to begin a new run."
+    with pytest.raises(UsageError) as caught:
+        choose_folder(recipe, None, KNOWN, resume=True)
+    assert str(caught.value) == alone + end
+    stored(Path("runs/tiny/1"), with_keys(recipe, "head.margin=0.1"), "interrupted")
+    far = with_keys(recipe, "head.margin=0.1", "train.epochs=9", "optimizer.lr=0.5", "run.seed=7", "head.scale=8")
+    stored(Path("runs/tiny/2"), far, "failed", older)
+    with pytest.raises(UsageError) as caught:
+        choose_folder(recipe, None, KNOWN, resume=True)
+    assert str(caught.value) == (
+        f"{alone}The nearest of that name: runs/tiny/1 (interrupted) differs in head.margin (there 0.1, here 0.2); "
+        "runs/tiny/2 (failed) differs in run.seed (there 7, here 0), head.scale (there 8.0, here 16.0), head.margin "
+        "(there 0.1, here 0.2), optimizer.lr (there 0.5, here 0.001) and 1 more. Go on with one by its own "
+        f"recipe.toml. {end}"
+    )
+    with pytest.raises(UsageError, match=r"with these --set values in elsewhere\. The nearest"):
+        choose_folder(recipe, Path("elsewhere"), KNOWN, resume=True)
+
+
+def test_what_a_killed_process_leaves_before_its_record_is_no_obstacle(recipe: Recipe) -> None:
+    run = Path("run")
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "run.lock").touch()
+    assert choose_folder(recipe, run, KNOWN, resume=False) == RunFolder(run)
+    (run / "recipe.toml").write_text(recipe.to_toml())
+    with choose_folder(recipe, run, KNOWN, resume=False).open(recipe) as folder:
+        folder.write_record(started="2026")
+    assert folder.is_finished()
+    (run / "run.json").unlink()
+    (run / "checkpoints" / "last.pt").touch()
+    with pytest.raises(UsageError, match="there is something there already"):
+        choose_folder(recipe, run, KNOWN, resume=False)
+    with pytest.raises(UsageError) as caught:
+        choose_folder(recipe, run, KNOWN, resume=True)
+    assert str(caught.value) == (
+        "run: no run of MetricFace (no run.json). Nobody can tell which recipe its checkpoints are of. "
+        "Name another --out."
+    )

@@ -78,7 +78,7 @@ def test_the_last_evaluation_of_the_journal(tmp_path: Path) -> None:
 
 def test_a_run_without_a_model_says_how_to_finish_it_wherever_a_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").touch()
-    message = f"{tmp_path}: this run has no model yet. Finish it: metricface run {tmp_path / 'recipe.toml'} --resume"
+    message = f"{tmp_path}: this run has no model yet. Finish it: {RunFolder(tmp_path).resume_line}"
     with pytest.raises(ModelError) as caught:
         RunFolder(tmp_path).check_has_model()
     assert str(caught.value) == message

@@ -6,18 +6,18 @@ import signal
 
 import pytest
 
-from metricface.cli.render import Screen
+from metricface.cli.training_view import TrainingView
 from metricface.training.state import StepDone
 
 
 def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, *, at_step: int) -> None:
     """Let the next run of the command line hear SIGINT as soon as a step is done, and the runs after it none."""
-    observe = Screen.observe
+    observe = TrainingView.__call__
 
-    def observed(screen: Screen, event: object) -> None:
+    def observed(view: TrainingView, event: object) -> None:
         if isinstance(event, StepDone) and event.step == at_step:
-            monkeypatch.setattr(Screen, "observe", observe)
+            monkeypatch.setattr(TrainingView, "__call__", observe)
             signal.raise_signal(signal.SIGINT)
-        observe(screen, event)
+        observe(view, event)
 
-    monkeypatch.setattr(Screen, "observe", observed)
+    monkeypatch.setattr(TrainingView, "__call__", observed)
