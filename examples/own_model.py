@@ -97,9 +97,13 @@ def main() -> None:
     }
     model = OwnNetwork()
     train(model, splits["train"], epochs=options.epochs)
-    for reading in evaluate(model, splits["val"]).readings:
-        rank1 = reading.figures["rank1"]
-        print(f"{reading.name}: rank-1 {100 * rank1.value:.1f} % of {rank1.n} probes")
+    result = evaluate(model, splits["val"])
+    for name, rank1 in result.figures().items():
+        if name.endswith(".rank1"):
+            print(f"{name.removesuffix('.rank1')}: rank-1 {100 * rank1.value:.1f} % of {rank1.n} probes")
+    for refusal in result.refusals:
+        if refusal.figure.endswith(".rank1"):
+            print(f"not given: {refusal.figure}, because {refusal.reason}")
 
 
 if __name__ == "__main__":

@@ -27,12 +27,14 @@ __all__ = [
     "installed_registries",
     "load_model",
     "load_recipe",
+    "registries",
     "run",
 ]
 
 if TYPE_CHECKING:
     from metricface.build.model_folder import load_model
     from metricface.components.registry import installed_registries
+    from metricface.components.registry import installed_registries as registries  # its name until 0.1.0
     from metricface.contracts import Batch, EmbeddingSet, HeadOutput, Item, LossInput, Result, Silent, View
     from metricface.deploy.classify import Classifier
     from metricface.deploy.evaluate import evaluate_model
@@ -57,6 +59,7 @@ else:
         "installed_registries": "metricface.components.registry",
         "load_model": "metricface.build.model_folder",
         "load_recipe": "metricface.recipe.load",
+        "registries": "metricface.components.registry:installed_registries",
         "run": "metricface.runs.run",
     }
 

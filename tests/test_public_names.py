@@ -20,7 +20,8 @@ from metricface.build.model_folder import LoadedModel
 
 model = metricface.load_model("runs/mine")
 assert_type(model, LoadedModel)
-done = metricface.run("mine.toml", console=metricface.Silent())
+recipe = metricface.load_recipe("mine.toml", ["train.epochs=2"])
+done = metricface.run(recipe, console=metricface.Silent(), out="runs/x")
 metricface.compare("runs/a", done.folder, samples=100, seed=0)
 for name in metricface.__all__:
     print(name)
@@ -83,3 +84,10 @@ def test_a_type_checker_sees_the_types_and_refuses_other_names(script: str, foun
     )
     assert done.stdout.splitlines() == found, done.stderr
     assert done.returncode == bool(found)
+
+
+def test_names_that_plugins_of_before_import_are_still_there() -> None:
+    from metricface.contracts import Choice, KeysOf
+    from metricface.testing import CheckResult, Outcome
+
+    assert (Choice, Outcome, metricface.registries) == (KeysOf, CheckResult, metricface.installed_registries)

@@ -59,6 +59,8 @@ from metricface.contracts.keys_of import KeysOf
 from metricface.contracts.kinds import KINDS, Kind
 from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Spread, Unit, Value
 
+Choice = KeysOf  # its name until 0.1.0, which plugins import
+
 if TYPE_CHECKING:
     from metricface.contracts.arrays import FloatArray as FloatArray
     from metricface.contracts.arrays import Image as Image
@@ -73,6 +75,7 @@ __all__ = [
     "ROLE",
     "Backbone",
     "Batch",
+    "Choice",
     "Console",
     "Dataset",
     "Distortion",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from metricface.contracts.stored import Stored, is_number
+from metricface.contracts.stored import Stored, is_number, plain_count, plain_number
 from metricface.errors import EvaluationError
 
 Unit = Literal["share", "cosine", "count", "seconds", "none"]
@@ -57,7 +57,7 @@ class Value:
         spread: over several runs, None for a figure of one.
 
     Raises:
-        EvaluationError: it is not a finite number, or of no known unit.
+        EvaluationError: it is not a finite number, `n` is no count, the interval is not two numbers, or no known unit.
     """
 
     value: float
@@ -67,6 +67,12 @@ class Value:
     spread: Spread | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value", plain_number(self.value))
+        object.__setattr__(self, "n", plain_count(self.n, "n of a figure"))
+        if self.interval is not None:
+            object.__setattr__(self, "interval", tuple(map(plain_number, self.interval)))
+            if len(self.interval) != 2:
+                raise EvaluationError(f"results: an interval is (low, high) (got {self.interval}).")
         for number in (self.value, *(self.interval or ())):
             if not is_number(number):
                 raise EvaluationError(f"results: a figure over n = {self.n} is {number}. Leave it out and say why.")

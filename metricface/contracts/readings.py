@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from metricface.contracts.figures import Value
-from metricface.contracts.stored import Stored
+from metricface.contracts.stored import Stored, plain_count
 from metricface.errors import EvaluationError
 
 Figures = Mapping[str, Value]
@@ -51,6 +51,10 @@ class Reading:
     counts: Mapping[str, int | None] = field(default_factory=dict)
     by: str = "condition"
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        counts = {reason: plain_count(count, f"the count {reason!r}") for reason, count in self.counts.items()}
+        object.__setattr__(self, "counts", counts)
 
     def to_json(self) -> dict[str, Any]:
         """Return {"name", "by", "figures", "rows", "counts", "confusion"}."""

@@ -109,6 +109,9 @@ class Result:
                 "name out: the recipe gives it."
             )
         join_readings(self.readings)
+        named = [f"{part.name}.{key}" if part.name else key for part in self.readings for key in part.figures]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise EvaluationError(f"results: two figures are called {twice[0]!r}, one would vanish. Rename one.")
         lengths = {column: len(values) for column, values in self.outcomes.items()}
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f"{column} {length}" for column, length in lengths.items())

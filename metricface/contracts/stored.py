@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
-from metricface.errors import DataError
+from metricface.errors import DataError, EvaluationError
 
 _SHOWN = 60  # characters of a wrong value that a message repeats
 
@@ -90,3 +91,26 @@ def is_number(value: Any) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and math.isfinite(value)
     )
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number of numpy, or of another library, as Python's own int or float; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def plain_count(value: Any, what: str) -> int | None:
+    """Return a count as Python's own int; None, which stands for one that differs from run to run, as it is.
+
+    Raises:
+        EvaluationError: it is no whole number from 0.
+    """
+    count = plain_number(value)
+    if count is None:
+        return None
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise EvaluationError(f"results: {what} is a whole number from 0, or None (got {value!r}). Count anew.")
+    return count

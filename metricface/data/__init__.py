@@ -1,1 +1,1 @@
-"""Making and laying out data."""
+"""From photos on disk to batches, and making trees of photos."""

@@ -1,1 +1,1 @@
-"""Using trained models on photos that nobody has labelled."""
+"""Using a trained model: evaluating it, labelling photos."""

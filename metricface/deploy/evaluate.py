@@ -33,7 +33,7 @@ _PLAIN = Reference(name=IDENTIFICATION, arguments={})  # for a model without one
 
 def evaluate_model(
     path: str | PathLike[str],
-    data: Path | None = None,
+    data: str | PathLike[str] | None = None,
     registries: Registries | None = None,
     console: Console | None = None,
     *,
@@ -61,7 +61,7 @@ def evaluate_model(
     console = Silent() if console is None else console
     loaded = load_model(path, registries)
     if gallery_and_probes is None:
-        asked = _stored_data(loaded.description, data, registries)
+        asked = _stored_data(loaded.description, None if data is None else Path(data), registries)
     else:
         asked = _gallery_and_probes(loaded.description, *gallery_and_probes, registries)
     evaluators = _evaluators(loaded, asked.evaluators, registries)

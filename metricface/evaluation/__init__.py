@@ -1,1 +1,1 @@
-"""Evaluators: embeddings in, Result out."""
+"""From embeddings and logits to figures, and reports of them."""

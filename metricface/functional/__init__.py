@@ -1,1 +1,1 @@
-"""Pure tensor functions."""
+"""Formulas without state: tensors here, numpy arrays in metrics/."""

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from metricface.errors import DataError, ModelError
 from metricface.model.views import middle
 
 if TYPE_CHECKING:
@@ -40,12 +41,37 @@ class Preprocessing:
     colour: Colour = "RGB"
     interpolation: Interpolation = "area"
 
+    def __post_init__(self) -> None:
+        """Refuse what no photo could be prepared by.
+
+        Raises:
+            ModelError: names the value.
+        """
+        right = {
+            "image_size": self.image_size >= 1,
+            "crop": 0 < self.crop <= 1,
+            "std": all(number > 0 for number in self.std),
+            "colour": self.colour == "RGB",
+            "interpolation": self.interpolation == "area",
+        }
+        for name, holds in right.items():
+            if not holds:
+                raise ModelError(
+                    f"preprocessing: {name} cannot be {getattr(self, name)!r}. image_size is 1 or more, crop above 0 "
+                    'and at most 1, std above 0, colour "RGB", interpolation "area".'
+                )
+
     def __call__(self, photo: Image) -> Tensor:
         """uint8 (H, W, 3) of any size -> float32 (3, S, S), as the model is given it."""
         return self.tensor([self.square(photo)])[0]
 
     def square(self, photo: Image) -> Image:
         """uint8 (H, W, 3) of any size -> uint8 (S, S, 3): the middle of it, resized."""
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+            raise DataError(
+                f"photo: should be uint8 (H, W, 3) RGB (got {photo.dtype} {photo.shape}). "
+                "metricface.data.images.read_image reads files so."
+            )
         return resize(central_crop(photo, self.crop), self.image_size)
 
     def tensor(self, squares: Sequence[Image]) -> Tensor:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from inspect import signature
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ _REPEATS = {
 _REQUIRED = ("run", "data", "backbone", "loss", "sampler", "optimizer", "train")
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = (), registries: Registries | None = None) -> Recipe:
+def load_recipe(
+    path: str | PathLike[str], overrides: Sequence[str] = (), registries: Registries | None = None
+) -> Recipe:
     """Read, override and check a recipe.
 
     Args:
@@ -54,6 +57,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), registries: Registrie
         PluginError: the recipe is right, but a component that it names is broken.
     """
     registries = installed_registries() if registries is None else registries
+    path = Path(path)
     text = _read(path)
     try:
         table = tomllib.loads(text)

@@ -51,7 +51,7 @@ def run(
     registries: Registries | None = None,
     console: Console | None = None,
     *,
-    out: Path | None = None,
+    out: str | PathLike[str] | None = None,
     resume: bool = False,
     observers: Sequence[Observer] = (),
 ) -> Finished:
@@ -72,7 +72,7 @@ def run(
     """
     registries = installed_registries() if registries is None else registries
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe), registries=registries)
-    console = Silent() if console is None else console
+    console, out = console or Silent(), None if out is None else Path(out)
     if resume and (done := _nothing_left(recipe, out, registries)) is not None:
         console.say(f"finished already in {done.folder}")
         return done

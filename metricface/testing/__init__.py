@@ -22,10 +22,13 @@ from metricface.components.registry import Factory
 from metricface.testing.engine import Check, CheckResult, ConformanceError, Report
 from metricface.testing.examine import examine
 
+Outcome = CheckResult  # its name until 0.1.0, which tests of plugins import
+
 __all__ = [
     "Check",
     "CheckResult",
     "ConformanceError",
+    "Outcome",
     "Report",
     "check_backbone",
     "check_dataset",

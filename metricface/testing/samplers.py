@@ -29,7 +29,7 @@ _LONG = 20  # epochs in which every photo should have had its turn
 _WORLDS = (1, 2, 3)
 
 
-class Photos:
+class PeoplesPhotos:
     """A dataset of people with 4 to 10 photos each, scrambled, about half of them distorted."""
 
     notices: Sequence[str] = ()
@@ -61,7 +61,7 @@ class SamplerOnTrial:
     """A sampler, the photos that it draws from, and a batch size that it takes."""
 
     trial: Trial
-    photos: Photos
+    photos: PeoplesPhotos
     batch_size: int
 
     def make(self, world: World = ALONE, seed: int = 0) -> Sampler:
@@ -85,7 +85,7 @@ def prepare(trial: Trial) -> SamplerOnTrial:
     """Return the sampler with the first batch size that it does not refuse."""
     refusals = []
     for batch_size in _BATCH_SIZES:
-        tried = SamplerOnTrial(trial, Photos(), batch_size)
+        tried = SamplerOnTrial(trial, PeoplesPhotos(), batch_size)
         try:
             tried.make()
         except RecipeError as error:
@@ -185,7 +185,7 @@ def resume(on: SamplerOnTrial) -> None:
 @check("no photos", why="An empty split is a mistake in data.root, and the message should say so.")
 def no_photos(on: SamplerOnTrial) -> None:
     """Without photos it is refused by a MetricFaceError."""
-    empty = SamplerOnTrial(on.trial, Photos(people=0), on.batch_size)
+    empty = SamplerOnTrial(on.trial, PeoplesPhotos(people=0), on.batch_size)
     must_refuse(lambda: list(empty.make().batches(0)), "no photos")
 
 
@@ -206,7 +206,7 @@ def inputs(on: SamplerOnTrial) -> None:
     for column, (name, given) in enumerate({"labels": labels, "conditions": conditions}.items()):
         if not np.array_equal(given, on.photos.rows[:, column]):
             raise Violation(f"{on}: {name} are edited in place")
-    untouched = Photos(len(on.photos.label_names))
+    untouched = PeoplesPhotos(len(on.photos.label_names))
     if on.photos.items != untouched.items or not np.array_equal(on.photos.rows, untouched.rows):
         raise Violation(f"{on}: the items of the dataset are edited in place")
 

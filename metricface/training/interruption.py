@@ -48,6 +48,6 @@ class Interruption:
             raise Interrupted(number)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
+        self._pending = number  # also where it is raised: what runs at that moment may swallow the exception
         if not self._held:
             raise Interrupted(number)
-        self._pending = number

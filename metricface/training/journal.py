@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from metricface.errors import TrainingError
 from metricface.files import write_text
 from metricface.training.state import Evaluated, StepDone, TrainingState
 
@@ -26,7 +27,7 @@ class Journal:
         self._metrics, self._times = metrics, times
         self._started = time.monotonic()
         if self._metrics.exists():
-            kept = [event for event in read_journal(self._metrics) if _is_done(event, state)]
+            kept = _done_before(self._metrics, state)
             write_text(self._metrics, "".join(_line(event) for event in kept))
 
     def __call__(self, event: StepDone | Evaluated) -> None:
@@ -44,6 +45,17 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             yield json.loads(line)
+
+
+def _done_before(path: Path, state: TrainingState) -> list[dict[str, Any]]:
+    """Return the events of a journal that the state has done, refusing a journal that is damaged."""
+    try:
+        return [event for event in read_journal(path) if _is_done(event, state)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{path}: is damaged ({type(error).__name__}: {' '.join(str(error).split())}). Move it away and go on with "
+            "--resume: training is not touched by it, only its curves then begin here."
+        ) from error
 
 
 def _described(event: StepDone | Evaluated) -> dict[str, Any]:

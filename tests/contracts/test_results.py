@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -266,3 +267,30 @@ def test_figures_are_found_by_name_and_missing_ones_with_the_reason() -> None:
     with pytest.raises(EvaluationError) as caught:
         result.metric("near.f1")
     assert str(caught.value) == "results: no figure 'near.f1' (there are: f1, near.mean). near.f1: no photo"
+
+
+def test_numbers_of_numpy_become_pythons_own() -> None:
+    value = Value(np.float32(0.5), np.int64(79), (np.float64(0.25), 0.75))  # type: ignore[arg-type]
+    result = Result((Reading("", {"x": value}, counts={"left out": np.int64(3)}),))  # type: ignore[dict-item]
+    assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
+    assert (value.value, value.n, value.interval) == (0.5, 79, (0.25, 0.75))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Value(0.5, -1), "n of a figure is a whole number from 0, or None (got -1)"),
+        (lambda: Value(0.5, 2.5), "n of a figure is a whole number from 0, or None (got 2.5)"),  # type: ignore[arg-type]
+        (lambda: Value(0.5, 3, (0.1, 0.2, 0.3)), "an interval is (low, high) (got (0.1, 0.2, 0.3))"),  # type: ignore[arg-type]
+        (lambda: Reading("a", {}, counts={"x": 1.5}), "the count 'x' is a whole number from 0"),  # type: ignore[dict-item]
+        (
+            lambda: Result((Reading("", {"a.b": Value(0.1, 1)}), Reading("a", {"b": Value(0.9, 1)}))),
+            "two figures are called 'a.b', one would vanish",
+        ),
+    ],
+    ids=["negative", "half", "three bounds", "half a count", "one name"],
+)
+def test_what_could_not_be_read_back_is_refused_when_it_is_made(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        make()
+    assert message in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 
 import cv2
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
+from metricface.errors import DataError, ModelError
 from metricface.model.description import Transform
 from metricface.model.preprocessing import Preprocessing, central_crop, resize
 
@@ -194,3 +196,18 @@ def test_words_that_nobody_here_follows_are_refused(key: str) -> None:
     stored = {**Transform.of(PLAIN).model_dump(mode="json"), key: "other"}
     with pytest.raises(ValidationError, match=rf"^1 validation error for Transform\n{key}\n  Input should be '"):
         Transform.model_validate(stored, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("image_size", 0), ("crop", 2.0), ("std", (1.0, 0.0, 1.0)), ("colour", "BGR"), ("interpolation", "nearest")],
+)
+def test_what_no_photo_could_be_prepared_by_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ModelError, match=f"^preprocessing: {name} cannot be {re.escape(repr(value))}"):
+        Preprocessing(**{"image_size": 8, "mean": (0.5,) * 3, "std": (0.5,) * 3, name: value})
+
+
+@pytest.mark.parametrize("photo", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.float32)], ids=["grey", "float"])
+def test_a_photo_that_is_not_uint8_rgb_is_refused(photo: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"^photo: should be uint8 \(H, W, 3\) RGB \(got "):
+        Preprocessing(image_size=8, mean=(0.5,) * 3, std=(0.5,) * 3)(photo)

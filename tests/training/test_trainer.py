@@ -346,3 +346,14 @@ def test_decay_is_for_weights_alone_and_a_part_may_bring_its_own_groups() -> Non
     assert [group.get("weight_decay") for group in groups] == [None, 0.0, None, 0.0, None]
     assert [parameter.ndim for group in groups[:2] for parameter in group["params"]] == [2, 1]
     assert groups[-1]["lr"] == 7.0
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe\n", b"{]\n", b"[]\n"], ids=["bytes", "no JSON", "no table"])
+def test_a_damaged_journal_is_told_of_in_one_line_with_the_way_out(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(damage)
+    with pytest.raises(TrainingError) as caught:
+        journal_in(tmp_path, make_state())
+    assert str(caught.value).startswith(f"{path}: is damaged (")
+    assert "Move it away and go on with --resume" in str(caught.value)
+    assert path.read_bytes() == damage

@@ -20,7 +20,7 @@ from metricface.model.pretrained import NETWORK, find_pretrained, given_weights,
 _WORDS = ("imagenet", "imagenet-if-available", "random")
 
 Level = Annotated[float, Ge(0), Le(1)]
-Spread = Annotated[float, Gt(0), Le(1)]
+Deviation = Annotated[float, Gt(0), Le(1)]
 
 
 class TimmBackbone(nn.Module):
@@ -62,7 +62,7 @@ class TimmBackbone(nn.Module):
         model: str = "resnet18",
         weights: str = "imagenet-if-available",
         mean: tuple[Level, Level, Level] | None = None,
-        std: tuple[Spread, Spread, Spread] | None = None,
+        std: tuple[Deviation, Deviation, Deviation] | None = None,
         arguments: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
