@@ -20,11 +20,13 @@ help:            ## This list
 setup: .venv/.ready  ## Make .venv with everything that the others need
 
 PLUGINS := $(wildcard plugins/*/)
+# Otherwise setuptools installs by import hooks, which type checkers do not follow.
+EDITABLE := --config-settings editable_mode=compat
 
 .venv/.ready: pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MetricFace needs Python 3.11 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[cpu,demo,dev]' $(PLUGINS:%=-e %)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(EDITABLE) -e '.[cpu,demo,dev]' $(PLUGINS:%=-e %)
 	touch $@
 
 run: setup       ## Train and evaluate on embedded real faces: experiments/task_b.toml
