@@ -25,7 +25,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
-    from metricface.components.provenance import LoadCheck, describe, first_line
+    from metricface.components.loaded_before import LoadCheck
+    from metricface.components.provenance import describe, first_line
     from metricface.components.registry import installed_registries
 
     if kind not in KINDS:

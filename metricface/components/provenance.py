@@ -1,22 +1,22 @@
 """Where every component comes from and whether it works, with none of them loaded into this process.
 
 Our own are read, which takes no time. Those of other packages are loaded for real, since an import that fails cannot be
-seen from outside; a process of its own does it, which may take seconds and may die (see trial.py).
+seen from outside; a process of its own does it, which may take seconds and may die (see load_probe.py). One that loaded
+is not loaded again until something changed that may break it: its files, ours, or what is installed.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from metricface.components.loaded_before import LoadCheck, find_module, loaded_before, remember_loaded
 from metricface.components.registry import Entry, Registries
 
 BROKEN = "BROKEN"
@@ -49,20 +49,15 @@ class Provenance:
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadCheck:
-    """What came of loading a component: why it is broken, or "", and the first line of its docstring."""
-
-    reason: str = ""
-    summary: str = ""
-
-
 def survey(registries: Registries, kinds: Iterable[str]) -> list[Provenance]:
     """Return every component of some kinds, those of other packages after a trial."""
     asked = [registries[kind] for kind in kinds]
     entries = [entry for registry in asked for entry in registry.entries()]
     foreign = [entry for entry in entries if entry.distribution != _OWN]
-    trials = dict(zip(foreign, _try_out(foreign), strict=True))
+    trials = loaded_before(foreign)
+    untried = [entry for entry in foreign if entry not in trials]
+    trials |= (found := dict(zip(untried, _try_out(untried), strict=True)))
+    remember_loaded(found)
     twins = {entry: [twin for twin in entries if _key(twin) == _key(entry) and twin != entry] for entry in entries}
     return [describe(entry, trials.get(entry), twins[entry]) for entry in entries]
 
@@ -101,7 +96,7 @@ def _read(entry: Entry) -> tuple[str, LoadCheck]:
     module, _, name = entry.value.partition(":")
     file = ""
     try:
-        spec = _find(module)
+        spec = find_module(module)
         file = (spec.origin if spec is not None else None) or ""
         if not file:
             return "", LoadCheck(f"there is no module {module}. Install {entry.distribution} again.")
@@ -113,16 +108,6 @@ def _read(entry: Entry) -> tuple[str, LoadCheck]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return file, LoadCheck(summary=first_line(ast.get_docstring(node)))
     return file, LoadCheck(f"{file} defines no {name}. Install {entry.distribution} again.")
-
-
-def _find(module: str) -> ModuleSpec | None:
-    """Find a module without importing the packages around it, as importlib.util.find_spec would."""
-    top, *inner = module.split(".")
-    spec, found = importlib.util.find_spec(top), top
-    for part in inner:
-        found += f".{part}"
-        spec = spec and PathFinder.find_spec(found, list(spec.submodule_search_locations or ()))
-    return spec
 
 
 def _try_out(entries: Sequence[Entry]) -> list[LoadCheck]:

@@ -126,6 +126,18 @@ class HasCautions(Protocol):
 
 
 @runtime_checkable
+class HasRefusals(Protocol):
+    """Optional on every component of a recipe: what cannot work, found without data, so that `check` can tell it.
+
+    `refusals` is asked before anything is made, with the recipe's checked arguments and its `train.batch_size`. It
+    gives what is wrong and the way out for each key that is wrong: a parameter's name, or "batch_size".
+    """
+
+    @staticmethod
+    def refusals(arguments: Mapping[str, Any], batch_size: int) -> Mapping[str, str]: ...
+
+
+@runtime_checkable
 class HasNeeds(Protocol):
     """On evaluators that are classes: what of a subject they use."""
 

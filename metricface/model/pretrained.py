@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import timm.models
 import torch
 from torch import Tensor, nn
 
@@ -56,8 +55,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: the file is broken, holds anything else, or NaN among its numbers.
     """
+    from timm.models import load_state_dict
+
     try:
-        weights: dict[str, Tensor] = timm.models.load_state_dict(str(path), weights_only=True)
+        weights: dict[str, Tensor] = load_state_dict(str(path), weights_only=True)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ModelError(

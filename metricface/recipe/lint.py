@@ -25,6 +25,7 @@ def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
         problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")
     _logits(recipe, registries, problems)
     _whitening(recipe, problems)
+    _batch_of_one(recipe, problems)
     _evaluators_once(recipe, problems)
     _select(recipe, registries, problems)
     for stack in stacks(recipe, registries):
@@ -63,6 +64,15 @@ def _whitening(recipe: Recipe, problems: Problems) -> None:
         problems.add(
             ("embedding", "whitening"),
             "is of the features before a projection: set projection = true, or whitening = 0",
+        )
+
+
+def _batch_of_one(recipe: Recipe, problems: Problems) -> None:
+    """The embedding layer ends in batch normalisation, which has nothing to compare a single photo with."""
+    if recipe.embedding is not None and recipe.train.batch_size == 1:
+        problems.add(
+            ("train", "batch_size"),
+            "1 is too few: [embedding] normalises over a batch. Take 2 or more",
         )
 
 

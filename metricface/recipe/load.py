@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from inspect import signature
@@ -14,13 +13,15 @@ from pydantic import BaseModel
 
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import KINDS, Kind
-from metricface.errors import PluginError, RecipeError, nearest
+from metricface.errors import PluginError, nearest
 from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.checking import FILLED_IN, checked_table
 from metricface.recipe.lint import lint
 from metricface.recipe.overrides import apply_overrides
 from metricface.recipe.photo_size import with_usual_size
 from metricface.recipe.problems import Problems
+from metricface.recipe.reading import read_table
+from metricface.recipe.refusals import refusals_of
 from metricface.recipe.schema import (
     ComponentSpec,
     DataSection,
@@ -30,7 +31,6 @@ from metricface.recipe.schema import (
     TrainSection,
 )
 from metricface.recipe.signature import arguments_model, signature_model, takes_distortions
-from metricface.recipe.toml_lines import key_lines
 
 _EMBEDDING = signature_model("embedding", signature(EmbeddingSection, eval_str=True))
 _PLAIN: dict[str, type[BaseModel]] = {"run": RunSection, "embedding": _EMBEDDING, "train": TrainSection}
@@ -58,12 +58,8 @@ def load_recipe(
     """
     registries = installed_registries() if registries is None else registries
     path = Path(path)
-    text = _read(path)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(_syntax_error(path, text, error)) from error
-    problems = Problems(str(path), key_lines(text), table)
+    table, lines = read_table(path)
+    problems = Problems(str(path), lines, table)
     apply_overrides(table, overrides, _REPEATS, problems)
     recipe = _Reader(table, registries, problems).recipe(path)
     if recipe is not None:
@@ -183,7 +179,10 @@ class _Reader:
             self._check_distortions(path, arguments.get("distortions"))
         if checked is None:
             return None
-        return ComponentSpec(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
+        spec = ComponentSpec(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
+        for place, message in refusals_of(component, spec, path, self._table):
+            self._problem(place, message)
+        return spec
 
     def _check_distortions(self, path: tuple[str | int, ...], asked: Any) -> None:
         """Refuse names of distortions that nobody brings; whatever is no name was refused before."""
@@ -209,34 +208,6 @@ class _Reader:
             self._complete = False
             return None
         return model.model_construct(**values) if issubclass(model, Section) else values
-
-
-def _read(path: Path) -> str:
-    """Return the recipe's text, or say what is wrong with the file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
-    except IsADirectoryError as error:
-        raise RecipeError(f"{path}: a folder, not a recipe.{_recipes(path)}") from error
-    except FileNotFoundError as error:
-        near = nearest(path.name, (other.name for other in path.parent.glob("*.toml")))
-        raise RecipeError(f"{path}: no such recipe.{near}{_recipes(path.parent)}") from error
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}).") from error
-
-
-def _recipes(folder: Path) -> str:
-    names = sorted(path.name for path in folder.glob("*.toml"))
-    return f" Recipes in {folder}: {', '.join(names)}" if names else ""
-
-
-def _syntax_error(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
-    """Return `file:line  what` from tomllib's message, which ends with the place."""
-    message, _, place = str(error).partition(" (at ")
-    line = place.split(",")[0].removeprefix("line ").rstrip(")")
-    number = line if line.isdigit() else str(len(text.splitlines()))
-    return f"{path}:{number}  not TOML: {message}. Text stands in quotes, keys in key = value."
 
 
 def _is_tables(value: Any) -> bool:

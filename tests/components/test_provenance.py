@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.installed import install, installing
 
-from metricface.components import provenance
+from metricface.components import loaded_before, provenance
 from metricface.components.provenance import Provenance, survey
 from metricface.components.registry import Registry, installed_registries
 from metricface.contracts import KINDS
@@ -125,3 +126,40 @@ def test_our_own_are_broken_where_their_text_shows_it(
     found = provenance.describe(entry)
     assert found.status == "BROKEN"
     assert reason in found.reason
+
+
+def test_what_loaded_is_loaded_again_only_after_a_change_and_what_is_broken_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "mf-sound", {"mf_sound": GOOD}, {LOSSES: {"good": "mf_sound:Good"}})
+    install(tmp_path, "mf-raises", {"mf_raises": "raise ValueError"}, {LOSSES: {"bad": "mf_raises:Bad"}})
+    installing(monkeypatch, tmp_path)
+    asked: list[list[str]] = []
+
+    def counted(names: list[str], whole: Callable[[list[str]], tuple[list[str], str]] = provenance._in_a_process):
+        asked.append(names)
+        return whole(names)
+
+    monkeypatch.setattr(provenance, "_in_a_process", counted)
+    first = losses(monkeypatch)
+    assert asked == [["loss mf-raises:bad", "loss mf-sound:good"]]
+    assert losses(monkeypatch) == first
+    assert asked[1:] == [["loss mf-raises:bad"]]
+    (tmp_path / "mf_sound.py").write_text("import not_there_at_all\n")
+    loaded_before._files.cache_clear()  # as in a new process
+    changed = {component.name: component.status for component in losses(monkeypatch)}
+    assert asked[2] == ["loss mf-raises:bad", "loss mf-sound:good"]
+    assert changed["good"] == "BROKEN"
+
+
+def test_a_package_that_comes_or_goes_has_every_component_loaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "mf-sound", {"mf_sound": GOOD}, {LOSSES: {"good": "mf_sound:Good"}})
+    installing(monkeypatch, tmp_path)
+    (entry,) = [entry for entry in installed_registries()["loss"].entries() if entry.distribution == "mf-sound"]
+    loaded_before.remember_loaded({entry: loaded_before.LoadCheck(summary="Says nothing.")})
+    assert loaded_before.loaded_before([entry]) == {entry: loaded_before.LoadCheck(summary="Says nothing.")}
+    install(tmp_path, "mf-new", {"mf_new": ""}, {})
+    loaded_before._installed.cache_clear()  # as in a new process
+    assert loaded_before.loaded_before([entry]) == {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import inspect
 import json
 import re
@@ -13,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import timm
-import timm.models
-
+from metricface.components.backbones._timm_names import refused_model
 from metricface.errors import ModelError, RecipeError
 from metricface.model.hub import OutOfReach, download, in_hub_cache
 
 _HUB = re.compile(r"hf[-_]hub:(?P<id>[\w.-]+/[\w.-]+(@[\w./-]+)?)")
-_OURS = {*inspect.signature(timm.create_model).parameters, "num_classes", "in_chans", "features_only"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +45,10 @@ def find_architecture(model: str) -> Architecture:
     """
     if model.startswith(("hf_hub:", "hf-hub:")):
         return _on_the_hub(model)
-    if model not in (known := timm.list_models()) and model not in (known := [*known, *timm.list_pretrained()]):
-        close = ", ".join(difflib.get_close_matches(model, known, n=3)) or "none"
-        raise RecipeError(
-            f'backbone.model: timm {timm.__version__} has no such model (got "{model}"). Nearest: {close}. '
-            "Browse them with timm.list_models()."
-        )
+    if refusal := refused_model(model):
+        raise RecipeError(f"backbone.model: {refusal}.")
+    import timm.models
+
     config = timm.models.get_pretrained_cfg(model)
     assert config is not None, model  # every name in the lists has one
     return Architecture(model, dataclasses.asdict(config))
@@ -71,7 +65,9 @@ def create_network(architecture: Architecture, arguments: Mapping[str, Any], **o
     Raises:
         RecipeError: the network does not take the arguments.
     """
-    if ours := sorted(_OURS & set(arguments)):
+    import timm
+
+    if ours := sorted(_filled_in() & set(arguments)):
         raise RecipeError(f"backbone.arguments: {ours[0]} is filled in by this backbone. Take it out.")
     given = {"num_classes": 0, **architecture.arguments, **arguments, **options}
     if architecture.config.get("fixed_input_size") and "dynamic_img_size" not in given:
@@ -86,6 +82,13 @@ def create_network(architecture: Architecture, arguments: Mapping[str, Any], **o
             f"backbone.arguments: {architecture.name} does not take them ({error}). "
             "Give it those of its class in timm, for instance drop_path_rate = 0.1."
         ) from error
+
+
+def _filled_in() -> set[str]:
+    """Return the arguments of timm.create_model that are not the user's to give."""
+    import timm
+
+    return {*inspect.signature(timm.create_model).parameters, "num_classes", "in_chans", "features_only"}
 
 
 def _on_the_hub(model: str) -> Architecture:
@@ -107,6 +110,8 @@ def _on_the_hub(model: str) -> Architecture:
 
 def _described(path: Path, model: str, hub_id: str) -> Architecture:
     """Read a config.json as timm writes it: today's form, or the older one without a part for the weights."""
+    import timm.models
+
     try:
         given = json.loads(path.read_bytes())
         name = given["architecture"]
@@ -124,7 +129,7 @@ def _described(path: Path, model: str, hub_id: str) -> Architecture:
             f"backbone.model: {model} cannot be used here (architecture {name!r}, {channels} colours; timm "
             f"{timm.__version__} must have it, and 3 are needed). Update timm, or name another."
         )
-    arguments = {key: value for key, value in (given.get("model_args") or {}).items() if key not in _OURS}
+    arguments = {key: value for key, value in (given.get("model_args") or {}).items() if key not in _filled_in()}
     if config["fixed_input_size"]:
         arguments.setdefault("img_size", sides)
     size = arguments.get("img_size", sides)  # what its position embeddings are for goes before any other

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
@@ -81,6 +82,13 @@ class IResNet(nn.Module):
         stages = [("conv1.", "bn1.", "prelu."), *layers, ("bn2.", "fc.", "features.")]
         names = [name for name, _ in self.named_parameters()]
         return tuple(tuple(name for name in names if name.startswith(stage)) for stage in stages)
+
+    @staticmethod
+    def refusals(arguments: Mapping[str, Any], batch_size: int) -> Mapping[str, str]:
+        """Return what is wrong with a batch of one photo; see HasRefusals."""
+        del arguments
+        refusal = {"batch_size": "1 is too few: the neck normalises over a batch. Take 2 or more"}
+        return refusal if batch_size == 1 else {}
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W), H = W = image_size -> features (B, F).

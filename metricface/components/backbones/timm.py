@@ -7,11 +7,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import timm.models
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from metricface.components.backbones._architecture import Architecture, create_network, find_architecture
+from metricface.components.backbones._timm_names import refused_model
 from metricface.contracts import InputSpec
 from metricface.errors import ModelError, RecipeError, nearest
 from metricface.model.hub import OutOfReach
@@ -66,7 +66,8 @@ class TimmBackbone(nn.Module):
         arguments: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        _check_weights(weights)
+        if refusal := _refused_weights(weights):
+            raise RecipeError(f"backbone.weights: {refusal}.")
         self._architecture, self._arguments = find_architecture(model), arguments or {}
         network, self.trained_from, reason = _build(self._architecture, weights, self._arguments)
         self.model: nn.Module = network
@@ -75,6 +76,14 @@ class TimmBackbone(nn.Module):
         own_mean, own_std = (cast("tuple[float, float, float]", tuple(config[key])) for key in ("mean", "std"))
         self.input_spec = InputSpec(mean or own_mean, std or own_std, config["input_size"][-1])
         self.notices: tuple[str, ...] = (f"weights: {self.trained_from}" + (f" ({reason})" if reason else ""),)
+
+    @staticmethod
+    def refusals(arguments: Mapping[str, Any], batch_size: int) -> Mapping[str, str]:
+        """Return what is wrong with a name that timm does not have, or with weights that are not there."""
+        del batch_size
+        named = {key: arguments[key] for key in ("model", "weights") if key in arguments}  # a subclass may have neither
+        found = {key: (refused_model if key == "model" else _refused_weights)(name) for key, name in named.items()}
+        return {key: refusal for key, refusal in found.items() if refusal}
 
     @staticmethod
     def usual_image_size(arguments: Mapping[str, Any]) -> int | None:
@@ -108,7 +117,9 @@ class TimmBackbone(nn.Module):
             # timm makes what no pattern matches (a last norm, say) a stage of its own; with its ordinal for "as the
             # group before" it joins the last stage.
             matcher = {**matcher, "rest": [("", (99999,))]}
-        groups = timm.models.group_parameters(self.model, matcher)
+        from timm.models import group_parameters
+
+        groups = group_parameters(self.model, matcher)
         return tuple(tuple(NETWORK + name for name in names) for names in groups.values())
 
     def no_weight_decay(self) -> frozenset[str]:
@@ -135,14 +146,15 @@ class TimmBackbone(nn.Module):
         return features
 
 
-def _check_weights(weights: str) -> None:
-    """Refuse what is neither a word nor there, before anything is built."""
-    if weights not in _WORDS and not Path(weights).expanduser().exists():
-        raise RecipeError(
-            f'backbone.weights: no such path, and no word for one (got "{weights}").{nearest(weights, _WORDS)} '
-            'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file, '
-            "or of a run folder."
-        )
+def _refused_weights(weights: str) -> str:
+    """Return what is wrong with weights that are neither a word nor there, "" where nothing is."""
+    if weights in _WORDS or Path(weights).expanduser().exists():
+        return ""
+    return (
+        f'no such path, and no word for one (got "{weights}").{nearest(weights, _WORDS)} '
+        'Words: "imagenet", "imagenet-if-available", "random"; or the path of a .safetensors or .pth file, '
+        "or of a run folder"
+    )
 
 
 def _build(architecture: Architecture, weights: str, arguments: Mapping[str, Any]) -> tuple[Any, str, str]:

@@ -11,13 +11,20 @@ def check_photos(sampler: str, found: int) -> None:
         raise DataError(f"sampler {sampler}: there are no photos. Look at [data] root and its split.")
 
 
+def refused_views(batch_size: int, views: int) -> dict[str, str]:
+    """Return what is wrong with a batch that is not two or more people times `views`; see HasRefusals."""
+    if batch_size % views == 0 and batch_size >= 2 * views:
+        return {}
+    return {
+        "batch_size": f"{batch_size} is not two or more people times {views} views (sampler.views). "
+        f"Take {max(2, batch_size // views) * views}, for instance, or other views"
+    }
+
+
 def check_views(batch_size: int, views: int) -> None:
     """Refuse a batch that is not two or more people times `views`."""
-    if batch_size % views or batch_size < 2 * views:
-        raise RecipeError(
-            f"train.batch_size: {batch_size} is not two or more people times {views} views (sampler.views). "
-            f"Take {max(2, batch_size // views) * views}, for instance, or other views."
-        )
+    for message in refused_views(batch_size, views).values():
+        raise RecipeError(f"train.batch_size: {message}.")
 
 
 def check_people(sampler: str, kept: int, found: int, batch_size: int, views: int) -> None:

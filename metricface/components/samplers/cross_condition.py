@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from metricface.components.samplers._dealing import deal_groups, plan_epoch, views_of_group
 from metricface.components.samplers._notices import notices_on_conditions, notices_on_groups, notices_on_singletons
-from metricface.components.samplers._refusals import check_people, check_photos, check_views
+from metricface.components.samplers._refusals import check_people, check_photos, check_views, refused_views
 
 
 class CrossCondition:
@@ -74,6 +74,11 @@ class CrossCondition:
             *notices_on_conditions(counts),
             *notices_on_groups(leads, self._groups, self._num_batches * world_size),
         )
+
+    @staticmethod
+    def refusals(arguments: Mapping[str, Any], batch_size: int) -> Mapping[str, str]:
+        """Return what is wrong with a batch that holds less than two people; see HasRefusals."""
+        return refused_views(batch_size, arguments["views"])
 
     def __len__(self) -> int:
         return self._num_batches

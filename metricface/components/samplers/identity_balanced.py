@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from metricface.components.samplers._dealing import deal_groups, deck, plan_epoch, views_of_group
 from metricface.components.samplers._notices import notices_on_groups, notices_on_singletons
-from metricface.components.samplers._refusals import check_people, check_photos, check_views
+from metricface.components.samplers._refusals import check_people, check_photos, check_views, refused_views
 from metricface.contracts import Rebalancing
 
 
@@ -78,6 +78,11 @@ class IdentityBalanced:
     def rebalances(arguments: Mapping[str, Any]) -> Rebalancing | None:
         """Return that all people are drawn equally often."""
         return Rebalancing("all people equally often", 1.0)
+
+    @staticmethod
+    def refusals(arguments: Mapping[str, Any], batch_size: int) -> Mapping[str, str]:
+        """Return what is wrong with a batch that holds less than two people; see HasRefusals."""
+        return refused_views(batch_size, arguments["views"])
 
     def __len__(self) -> int:
         return self._num_batches

@@ -15,9 +15,9 @@ from metricface.errors import DataError
 class Shuffled:
     """All photos once per epoch, in an order drawn from (seed, epoch), dealt to ranks and batches.
 
-    The batches of a rank differ by at most one photo, so none is left with a single one, which batch normalisation
-    could not take. All ranks get the same number of photos: the first few of the epoch stand in again at its end where
-    the number of ranks does not divide the number of photos.
+    The batches of a rank differ by at most one photo, and none holds a single one, which batch normalisation could not
+    take, unless batch_size is 1. All ranks get the same number of photos: the first few of the epoch stand in again at
+    its end where the number of ranks does not divide the number of photos, or a batch would hold a single one.
 
     Args:
         labels: (N,) class of every photo; only their number matters here.
@@ -45,6 +45,7 @@ class Shuffled:
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._per_rank = math.ceil(len(labels) / world_size)
         self._num_batches = math.ceil(self._per_rank / batch_size)
+        self._per_rank = max(self._per_rank, min(2, batch_size) * self._num_batches)
         if drop_last:
             self._num_batches = len(labels) // (world_size * batch_size)
             self._per_rank = self._num_batches * batch_size
