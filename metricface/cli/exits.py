@@ -85,6 +85,13 @@ def _ended(command: Callable[[], None]) -> int:
             raise
         where = "" if error.filename is None else f"{error.filename}: "
         return _failed(f"{where}{_reason(error)}", _FAILED_EXIT)
+    except Exception as error:
+        from metricface.build.blame import blamed
+
+        plugins = None if isinstance(error, MemoryError) else blamed(error)
+        if plugins is None:
+            raise
+        return _failed(str(plugins), plugins.exit_code)
     return 0
 
 

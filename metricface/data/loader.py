@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,15 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from metricface.contracts import CLEAN, Batch, Dataset, MakesConditions, Sampler, Transform, View
+from metricface.contracts.returned import shown, wrong_return
 from metricface.data.images import limit_threads
 from metricface.machine import ALONE, World
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
     from metricface.model.preprocessing import Preprocessing
+
+_SHOWN = 60  # characters of a batch that is none
 
 
 class TrainLoader:
@@ -68,6 +71,7 @@ class TrainLoader:
         """Yield the batches of an epoch (0-based) from batch number `start` on."""
         plan = []
         for number, indices in enumerate(self._sampler.batches(epoch)):
+            _check_batch(self._sampler, indices, len(self._views))
             first = (number * self._world.size + self._world.rank) * self._batch_size
             plan.append([(index, epoch, first + place) for place, index in enumerate(indices)])
         yield from DataLoader(
@@ -107,14 +111,38 @@ class _Views(TorchDataset[Sample]):
         self._photos, self._transforms, self._seed = photos, transforms, seed
         self._conditions = {name: number for number, name in enumerate(conditions)}
 
+    def __len__(self) -> int:
+        return len(self._photos)
+
     def __getitem__(self, key: tuple[int, int, int]) -> Sample:
         index, epoch, position = key
         item = self._photos.items[index]
         view = View(self._photos.read(index), item.condition, item.severity)
         rng = np.random.default_rng((self._seed, epoch, position))
         for transform in self._transforms:
-            view = transform(view, rng)
+            view = _checked_view(transform, transform(view, rng), view.image.shape, self._conditions)
         return Sample(view.image, item.label, self._conditions[view.condition], index)
+
+
+def _check_batch(sampler: Sampler, indices: Sequence[int], photos: int) -> None:
+    """Refuse a batch that is no list of numbers of photos."""
+    if not isinstance(indices, list) or not all(isinstance(index, int) and 0 <= index < photos for index in indices):
+        some = f"{indices}"[:_SHOWN]
+        raise wrong_return(
+            sampler, f"gave a batch that is {shown(indices)} ({some}), not a list of ints below {photos}"
+        )
+
+
+def _checked_view(transform: Transform, view: View, shape: tuple[int, ...], conditions: Container[str]) -> View:
+    """Return a transformed photo, or refuse what is none of the shape that went in."""
+    if not isinstance(view, View):
+        raise wrong_return(transform, f"returned {shown(view)}, not a View")
+    image = view.image
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape != shape:
+        raise wrong_return(transform, f"returned an image that is {shown(image)}, not uint8 of shape {shape}")
+    if view.condition not in conditions:
+        raise wrong_return(transform, f"made the condition {view.condition!r}, which its `makes` does not name")
+    return view
 
 
 class Collate:

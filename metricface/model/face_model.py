@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metricface.contracts import Backbone, HasParameterStages, InputSpec
+from metricface.contracts.returned import shown, wrong_return
 from metricface.errors import PluginError, RecipeError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.views import views_of
@@ -102,7 +103,11 @@ class FaceModel(nn.Module):
         return embeddings
 
     def _embed(self, images: Tensor) -> Tensor:
-        features: Tensor = self.whitening(self.neck(self.backbone(images)))
+        given = self.backbone(images)
+        wanted = (len(images), self.backbone.feature_dim)
+        if not isinstance(given, Tensor) or given.shape != wanted:
+            raise wrong_return(self.backbone, f"returned {shown(given)}, not features of shape {wanted}")
+        features: Tensor = self.whitening(self.neck(given))
         if self.layer is not None and self.layer.projection and not self.training:
             return features
         embeddings: Tensor = self.embedding(features)

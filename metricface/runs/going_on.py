@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from metricface.errors import Interrupted
+from metricface.errors import Interrupted, MetricFaceError
 from metricface.recipe.schema import Recipe
 from metricface.runs.folder import RunFolder
 
@@ -16,6 +16,8 @@ from metricface.runs.folder import RunFolder
 def telling_how_to_go_on(folder: RunFolder) -> Iterator[None]:
     """Give the interruption of an open run a message with its checkpoint and the command that goes on.
 
+    An exception that is nobody's message yet, such as one out of a plugin, gets the command as a note.
+
     Raises:
         Interrupted: with that message.
     """
@@ -23,6 +25,12 @@ def telling_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         yield
     except Interrupted as error:
         raise Interrupted(error.signal_number, _told(folder)) from error
+    except MetricFaceError:
+        raise
+    except Exception as error:
+        if folder.last_checkpoint.exists():
+            error.add_note(f"Then go on: {folder.resume_line}")
+        raise
 
 
 def seeds_interrupted(

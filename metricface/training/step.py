@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metricface.contracts import Batch, LossInput
 from metricface.training.not_finite import not_finite
+from metricface.training.returned import checked_loss, checked_output, checked_pairs
 from metricface.training.state import StepDone, TrainingState
 
 
@@ -20,6 +21,7 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
 
     Raises:
         NotFiniteError: a loss or the gradient is not finite; the parameters are then as before the step.
+        WrongReturnError: a head, miner or loss does not return what its contract says.
     """
     batch = batch.to(state.device)
     with state.precision.autocast(state.device):
@@ -29,16 +31,15 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     facts = {"conditions": conditions, "indices": indices}
     logits = targets = penalty = None
     if state.head is not None:
-        output = state.head(embeddings, labels, **{name: facts[name] for name in state.head_asks})
+        asked = {name: facts[name] for name in state.head_asks}
+        output = checked_output(state.head, state.head(embeddings, labels, **asked), embeddings)
         logits, targets, penalty = output.logits, output.targets, output.penalty
-    asked = {name: facts[name] for name in state.miner_asks}
-    pairs = None if state.miner is None else state.miner(embeddings, labels, **asked)
+    pairs = _mined(state, embeddings, labels, facts)
     given = LossInput(embeddings, labels, logits, targets, pairs, conditions, indices)
-    values = {term.name: term.loss(given) for term in state.losses}
+    values = {term.name: checked_loss(term.loss, term.loss(given)) for term in state.losses}
     total = torch.stack([term.weight * values[term.name] for term in state.losses]).sum()
     if penalty is not None:
-        values["penalty"] = penalty
-        total = total + penalty
+        values["penalty"], total = penalty, total + penalty
     losses = _finite(values, state, batch, embeddings)
     learning_rate = state.apply_schedule()
     state.optimizer.zero_grad(set_to_none=True)
@@ -53,6 +54,16 @@ def train_step(state: TrainingState, batch: Batch) -> StepDone:
     state.position += 1
     state.update_average()
     return StepDone(state.step, state.epoch, losses, grad_norm, learning_rate)
+
+
+def _mined(
+    state: TrainingState, embeddings: Tensor, labels: Tensor, facts: Mapping[str, Tensor]
+) -> tuple[Tensor, ...] | None:
+    """Return the pairs or triplets that the miner chooses, None without one."""
+    if state.miner is None:
+        return None
+    asked = {name: facts[name] for name in state.miner_asks}
+    return checked_pairs(state.miner, state.miner(embeddings, labels, **asked))
 
 
 def _finite(values: Mapping[str, Tensor], state: TrainingState, batch: Batch, embeddings: Tensor) -> dict[str, float]:
