@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _PROCESSORS = Path("/proc/cpuinfo")
 _MOST_WORKERS = 8
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
@@ -76,6 +78,16 @@ def usable_cores() -> int:
         quota, period = _QUOTA.read_text(encoding="utf-8").split()
         cores = min(cores, max(1, round(int(quota) / int(period))))  # "max" is no number: no quota
     return cores
+
+
+def memory_size() -> int:
+    """Return the bytes of memory that this process may use: the machine's, less where a container allows fewer."""
+    size = sys.maxsize
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # no such question on Windows
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):
+        size = min(size, int(_LIMIT.read_text(encoding="utf-8")))  # "max" is no number: no limit
+    return size
 
 
 def reuse_freed_memory() -> bool:

@@ -16,7 +16,7 @@ from metricface.data import photos as loading
 from metricface.data.making import tree
 from metricface.data.photos import Photos
 from metricface.errors import RecipeError
-from metricface.machine import World, choose_device, computing_threads, usable_cores, worker_count
+from metricface.machine import World, choose_device, computing_threads, memory_size, usable_cores, worker_count
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,19 @@ def test_cores_are_those_of_the_affinity_less_the_quota(quota: str | None, cores
 def test_without_affinity_all_cores_are_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     assert usable_cores() == 16
+
+
+@pytest.mark.parametrize(("limit", "size"), [("max", 2**34), ("1048576", 2**20), (str(2**40), 2**34), (None, 2**34)])
+def test_memory_is_that_of_the_machine_less_the_limit(
+    limit: str | None, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 2**12, "SC_PHYS_PAGES": 2**22}.__getitem__, raising=False)
+    monkeypatch.setattr(machine, "_LIMIT", tmp_path / "memory.max")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+    assert memory_size() == size
+    monkeypatch.delattr(os, "sysconf")
+    assert memory_size() == (sys.maxsize if size == 2**34 and limit in ("max", None) else int(limit or 0))
 
 
 def test_workers_leave_a_core_to_training_and_are_none_on_a_cpu(eight_cores: Path) -> None:

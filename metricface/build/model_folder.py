@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from metricface import __version__
 from metricface.build import components as make
@@ -20,18 +21,29 @@ from metricface.build.experiment import Experiment
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import KINDS, HasStoredArguments, Head, wants_logits
 from metricface.contracts.results import OperatingPoint, Result
-from metricface.errors import ModelError
+from metricface.errors import ModelError, RecipeError
 from metricface.files import write_atomically, write_json
 from metricface.machine import ALONE
-from metricface.model.description import FORMAT, Description, Reference, Transform
+from metricface.model.bounded import at_most
+from metricface.model.description import (
+    FORMAT,
+    OWN_DIGEST,
+    Description,
+    Reference,
+    Transform,
+    own_digest,
+    read_description,
+)
 from metricface.model.face_model import FaceModel
-from metricface.model.folder import WEIGHTS, ModelFolder, read_model, read_weights
+from metricface.model.folder import WEIGHTS, find_model, read_weights, refuse_other_weights, weights_size
+from metricface.model.hub import nothing_fetched
 from metricface.model.preprocessing import Preprocessing
 from metricface.recipe.naming import by_element_name
 from metricface.recipe.schema import ComponentSpec
 from metricface.recipe.signature import arguments_model, validated
 
 _HEAD = "head.safetensors"
+_ROOM = 2**26  # bytes that making a network may take besides twice its weights, for what is not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,57 +79,59 @@ def save_model(folder: Path, experiment: Experiment, trained: dict[str, Any], re
     recipe = experiment.recipe
     folder.mkdir(parents=True, exist_ok=True)
     digest = _save_weights(folder / WEIGHTS, experiment.state.evaluated_model)
-    write_json(
-        folder / "model.json",
-        {
-            "format": FORMAT,
-            "metricface": __version__,
-            "backbone": _backbone_reference(recipe.backbone, experiment.state.model.backbone),
-            "embedding": recipe.embedding and recipe.embedding.to_json(),
-            "transform": Transform.of(experiment.preprocessing).model_dump(mode="json"),
-            "labels": list(experiment.train.label_names),
-            "evaluate": [_reference(part) for part in recipe.evaluators],
-            "head": _save_head(folder, experiment),
-            "operating_points": {
-                name: [point.to_json() for point in result.operating_points] for name, result in results.items()
-            },
-            "data": {**_reference(recipe.dataset), "root": str(recipe.data.root)},
-            "calibration": recipe.data.calibration,
-            "trained": trained,
-            "sha256": digest,
+    described = {
+        "format": FORMAT,
+        "metricface": __version__,
+        "backbone": _backbone_reference(recipe.backbone, experiment.state.model.backbone),
+        "embedding": recipe.embedding and recipe.embedding.to_json(),
+        "transform": Transform.of(experiment.preprocessing).model_dump(mode="json"),
+        "labels": list(experiment.train.label_names),
+        "evaluate": [_reference(part) for part in recipe.evaluators],
+        "head": _save_head(folder, experiment),
+        "operating_points": {
+            name: [point.to_json() for point in result.operating_points] for name, result in results.items()
         },
-    )
+        "data": {**_reference(recipe.dataset), "root": str(recipe.data.root)},
+        "calibration": recipe.data.calibration,
+        "trained": trained,
+        "sha256": digest,
+    }
+    write_json(folder / "model.json", {OWN_DIGEST: own_digest(described), **described})
     return digest
 
 
 def load_model(path: str | PathLike[str], registries: Registries | None = None) -> LoadedModel:
-    """Read a model folder or the model of a run folder; nothing in it can run code.
+    """Read a model folder or the model of a run folder; nothing in it can run code, and nothing is fetched.
 
     Args:
         path: the folder.
         registries: kind -> registry; None looks at the installed packages.
 
     Raises:
-        ModelError: missing, damaged, of a newer format, or weights that do not belong to the description.
+        ModelError: missing, damaged, changed, of a newer format, or weights that do not belong to the description.
         PluginError: its backbone comes from a package that is not installed.
     """
     registries = installed_registries() if registries is None else registries
-    found = read_model(Path(path))
-    description = found.description
+    folder = find_model(Path(path))
+    description = read_description(folder)
     preprocessing = description.transform.preprocessing
-    model = make.face_model(
-        registries,
-        _untrained(registries, description.backbone),
-        description.layer,
-        preprocessing.image_size,
+    model: FaceModel = _made(
+        folder / WEIGHTS,
+        description.sha256,
+        description.backbone.name,
+        lambda: make.face_model(
+            registries,
+            _untrained(registries, description.backbone),
+            description.layer,
+            preprocessing.image_size,
+        ),
     )
-    _fill(model, found.weights, found.path, description.backbone.name)
     return LoadedModel(
-        model=model.eval(),
+        model=model,
         preprocessing=preprocessing,
         description=description,
-        folder=found.path,
-        head=_load_head(found, registries, model.embedding_dim),
+        folder=folder,
+        head=_load_head(folder, description, registries, model.embedding_dim),
         operating_points={
             name: [OperatingPoint.from_json(point.model_dump()) for point in stored]
             for name, stored in description.operating_points.items()
@@ -161,22 +175,48 @@ def _save_head(folder: Path, experiment: Experiment) -> dict[str, Any] | None:
     return {**_reference(recipe.head), "class_counts": counts, "sha256": digest}
 
 
-def _load_head(found: ModelFolder, registries: Registries, embedding_dim: int) -> Head | None:
+def _load_head(folder: Path, description: Description, registries: Registries, embedding_dim: int) -> Head | None:
     """Return the head of a model folder, None where it keeps none."""
-    reference = found.description.head
+    reference = description.head
     if reference is None:
         return None
-    head: Head = make.component(
-        registries,
-        stored_component(registries, "head", reference),
-        embedding_dim=embedding_dim,
-        num_classes=len(found.description.labels),
-        class_counts=np.array(reference.class_counts, np.int64),
+    offered = {
+        "embedding_dim": embedding_dim,
+        "num_classes": len(description.labels),
+        "class_counts": np.array(reference.class_counts, np.int64),
         **ALONE.offered(),  # a stored head has all of its classes, whoever trained it
+    }
+    head: Head = _made(
+        None if reference.sha256 is None else folder / _HEAD,
+        reference.sha256,
+        reference.name,
+        lambda: make.component(registries, stored_component(registries, "head", reference), **offered),
     )
-    if isinstance(head, nn.Module):
-        _fill(head.eval(), read_weights(found.path / _HEAD, reference.sha256), found.path, reference.name)
     return head
+
+
+def _made(file: Path | None, digest: str | None, name: str, make_it: Callable[[], Any]) -> Any:
+    """Make what a model folder describes and fill it from a file of it, which is not read before all else fits.
+
+    Args:
+        file: of its weights, None where it has none.
+        digest: the sha256 of the file.
+        name: of the component, for messages.
+        make_it: makes the component; it cannot take much more memory than its weights have, nor fetch anything.
+    """
+    size = 0 if file is None else weights_size(file)
+    where = "model.json" if file is None else str(file.with_name("model.json"))
+    with nothing_fetched(), at_most(2 * size + _ROOM, f"{where}: {name} of these arguments"):
+        try:
+            made = make_it()
+        except (ModelError, RecipeError) as error:
+            raise ModelError(f"{where}: {error}") from error
+    if isinstance(made, nn.Module):
+        if file is None:
+            raise ModelError(f"{where}: {name} has weights, and the sha256 of none. Copy the model folder again.")
+        refuse_other_weights(file, made.state_dict(), name)
+        made.eval().load_state_dict(read_weights(file, digest))
+    return made
 
 
 def _save_weights(path: Path, module: nn.Module) -> str:
@@ -186,17 +226,10 @@ def _save_weights(path: Path, module: nn.Module) -> str:
     return hashlib.sha256(weights).hexdigest()
 
 
-def _fill(module: nn.Module, weights: Mapping[str, Tensor], folder: Path, name: str) -> None:
-    """Put weights into a module, refusing those of another shape."""
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelError(f"{folder}: the weights do not fit {name} ({str(error).splitlines()[0]}).") from error
-
-
 def _untrained(registries: Registries, reference: Reference) -> ComponentSpec:
     """Return the backbone to load weights into; one that takes `weights` must not fetch any first."""
-    weights = {"weights": "random"} if "weights" in reference.arguments else {}
+    asked = inspect.signature(registries["backbone"].load(reference.name)).parameters
+    weights = {"weights": "random"} if "weights" in asked else {}
     untrained = reference.model_copy(update={"arguments": {**reference.arguments, **weights}})
     return stored_component(registries, "backbone", untrained)
 

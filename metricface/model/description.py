@@ -1,8 +1,10 @@
-"""model.json as it is read: checked whole, so that nothing that uses it has to look twice."""
+"""model.json as it is read: checked whole and every number bounded, so that nothing that uses it looks twice."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,16 +14,20 @@ from pydantic_core import PydanticCustomError
 
 from metricface.errors import ModelError
 from metricface.model.embedding_layer import Dim, EmbeddingLayer, Zoom
-from metricface.model.preprocessing import Colour, Preprocessing
+from metricface.model.preprocessing import LARGEST_NUMBER, LARGEST_SIZE, Colour, Preprocessing
 
 # Written; lower ones are read too. In 2 crop, mirror, zoom and projection change the embeddings, in 3 whitening too,
 # which a reader of lower ones may not know.
 FORMAT = 3
 IN_RUN = "model"  # the name of a model folder that lies in the folder of its run
+OWN_DIGEST = "description_sha256"  # the key of the sha256 of all the others; who changed one on purpose takes it out
+_LARGEST = 2**28  # bytes of a model.json; two million people take a quarter of it
 
-Positive = Annotated[int, Field(gt=0)]
+Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Share = Annotated[float, Field(gt=0, le=1)]
-AboveZero = Annotated[float, Field(gt=0)]
+Mean = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+Deviation = Annotated[float, Field(ge=1 / LARGEST_NUMBER, le=LARGEST_NUMBER)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 # A name's bytes that are not UTF-8 are lone surrogates in Python, which pydantic reads from no JSON: these stand in.
@@ -51,7 +57,7 @@ class Reference(_Part):
 class HeadReference(Reference):
     """The head, the photos of each class that it was trained with, and the sha256 of its weights."""
 
-    class_counts: tuple[int, ...]
+    class_counts: tuple[Count, ...]
     sha256: str | None
 
 
@@ -68,11 +74,11 @@ class Transform(_Part):
     """
 
     crop: Share = 1.0
-    image_size: Positive
+    image_size: Size
     resize: Literal["square, aspect not kept"] = "square, aspect not kept"
     colour: Colour = "RGB"
-    mean: tuple[float, float, float]
-    std: tuple[AboveZero, AboveZero, AboveZero]
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Deviation, Deviation, Deviation]
 
     @classmethod
     def of(cls, preprocessing: Preprocessing) -> Self:
@@ -125,6 +131,15 @@ class Description(_Part):
             raise PydanticCustomError("no_layer", "embedding is missing")
         return self
 
+    @model_validator(mode="after")
+    def _has_a_label_for_each_class(self) -> Self:
+        if self.head is not None and len(self.head.class_counts) != len(self.labels):
+            found = {"counts": len(self.head.class_counts), "names": len(self.labels)}
+            raise PydanticCustomError(
+                "other_labels", "head.class_counts has {counts} numbers, labels {names} names", found
+            )
+        return self
+
     @property
     def layer(self) -> EmbeddingLayer | None:
         """The embedding layer, None where the backbone's features are the embeddings."""
@@ -137,10 +152,16 @@ def read_description(folder: Path) -> Description:
     """Read the model.json of a model folder.
 
     Raises:
-        ModelError: missing, damaged, of a newer format or of something else; names the key that is wrong.
+        ModelError: missing, damaged, of a newer format or of something else, with the key that is wrong; or changed
+            since it was written.
     """
+    path = folder / "model.json"
     try:
-        return Description.model_validate_json(_without_surrogates((folder / "model.json").read_bytes()))
+        if (size := path.stat().st_size) > _LARGEST:
+            raise not_readable(folder, f"model.json: {size:,} bytes are more than any description has")
+        content = path.read_bytes()
+        description = Description.model_validate_json(_without_surrogates(content))
+        document = json.loads(content)
     except OSError as error:
         raise not_readable(folder, f"model.json: {error.strerror}") from error
     except ValidationError as error:
@@ -153,6 +174,20 @@ def read_description(folder: Path) -> Description:
         key, problem = next(iter(found.items()))
         what = "is missing" if problem["type"] == "missing" else problem["msg"].replace("Input should", "should")
         raise not_readable(folder, f"model.json: {key} {what}".replace(":  ", ": ")) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise not_readable(folder, f"model.json: {error}") from error
+    if document.get(OWN_DIGEST, own := own_digest(document)) != own:
+        raise ModelError(
+            f"{path}: changed after it was saved (its content does not have its {OWN_DIGEST}). Copy it again; "
+            f"or, if the change is yours, take the line {OWN_DIGEST} out of it."
+        )
+    return description
+
+
+def own_digest(document: Mapping[str, Any]) -> str:
+    """Return the sha256 of what a model.json says, whatever its layout: of all keys but that of this digest."""
+    said = {key: value for key, value in document.items() if key != OWN_DIGEST}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _without_surrogates(content: bytes) -> bytes:
@@ -161,7 +196,7 @@ def _without_surrogates(content: bytes) -> bytes:
         return content
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content  # whoever reads it says what is wrong
     return json.dumps(document, ensure_ascii=False).translate(_STAND_INS).encode(errors="backslashreplace")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 
 # By name for model.json of format 1 too, which has them one by one.
-Dim = Annotated[int, Gt(0)]
+Dim = Annotated[int, Gt(0), Le(2**16)]
 Zoom = Annotated[float, Ge(0.2), Le(1)]
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from metricface.errors import ModelError
+from metricface.machine import memory_size
 from metricface.model.description import IN_RUN, Description, not_readable, read_description
 from metricface.model.nan import refuse_nan
 
 WEIGHTS = "model.safetensors"
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,64 @@ def read_model(path: Path) -> ModelFolder:
     return ModelFolder(folder, description, read_weights(folder / WEIGHTS, description.sha256))
 
 
+def weights_size(path: Path) -> int:
+    """Return how many bytes the tensors of a file of a model folder take; only the header of the file is read.
+
+    Raises:
+        ModelError: missing, not as long as its header says, or more than the machine has memory for.
+    """
+    if not path.is_file():
+        raise not_readable(path.parent, f"{path.name} is missing")
+    try:
+        with safe_open(path, "numpy"):
+            size = path.stat().st_size
+    except (OSError, SafetensorError) as error:
+        raise not_readable(path.parent, f"{path.name}: {type(error).__name__}: {error}") from error
+    refuse_beyond_memory(path, str(path.parent))
+    return size
+
+
+def refuse_beyond_memory(path: Path, where: str) -> None:
+    """Refuse a file of weights that this machine has no memory for, before it is read.
+
+    Raises:
+        ModelError: names `where` and both sizes.
+    """
+    size, memory = path.stat().st_size, memory_size()
+    if size > memory:
+        raise ModelError(
+            f"{where}: {path.name} has {size / 2**30:,.1f} GiB, and this machine {memory / 2**30:,.1f} GiB of memory. "
+            "Copy it again if it should be smaller, or use a larger machine."
+        )
+
+
+def refuse_other_weights(path: Path, wanted: Mapping[str, Tensor], what: str) -> None:
+    """Refuse a file of a model folder that has other names or shapes than `wanted`; only its header is read.
+
+    Raises:
+        ModelError: says how many differ and names the first.
+    """
+    with safe_open(path, "numpy") as file:
+        there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    here = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
+    if differing := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
+        first = "; ".join(
+            f"{name} {there.get(name, 'missing')} in the file, {here.get(name, 'missing')} in the model"
+            for name in differing[:_NAMED]
+        )
+        raise ModelError(
+            f"{path.parent}: {path.name} does not hold the weights of the {what} that model.json describes "
+            f"({len(differing)} of {len({*here, *there})} tensors differ: {first}). Copy both again."
+        )
+
+
 def read_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
     """Read the tensors of one file of a model folder.
 
     Raises:
-        ModelError: missing, damaged, not the file with that sha256, or with NaN among its numbers.
+        ModelError: missing, damaged, not the file with that sha256, too large, or with NaN among its numbers.
     """
+    weights_size(path)
     try:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:

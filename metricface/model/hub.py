@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 _PROBE_SECONDS = 1.5
+_FETCHES = ContextVar("files are fetched", default=True)
 
 
 class OutOfReach(Exception):  # noqa: N818 - caught by the caller, who decides whether it is an error
@@ -41,6 +43,16 @@ def in_hub_cache(hub_id: str, names: Sequence[str]) -> Iterator[Found]:
             yield _on_record(path, repository, name)
 
 
+@contextlib.contextmanager
+def nothing_fetched() -> Iterator[None]:
+    """Let `download` refuse: a model folder is complete, and whoever loads one need not tell the hub."""
+    before = _FETCHES.set(False)
+    try:
+        yield
+    finally:
+        _FETCHES.reset(before)
+
+
 def download(hub_id: str, names: Sequence[str], missing: str) -> Found:
     """Fetch the first of a repository's files that it has.
 
@@ -53,8 +65,11 @@ def download(hub_id: str, names: Sequence[str], missing: str) -> Found:
         missing: what is not in the cache, as the beginning of the error's text.
 
     Raises:
-        OutOfReach: HF_HUB_OFFLINE is set, the hub gives no answer, or none of the files.
+        OutOfReach: HF_HUB_OFFLINE is set, a model folder is loaded (`nothing_fetched`), the hub gives no answer, or
+            none of the files.
     """
+    if not _FETCHES.get():
+        raise OutOfReach(f"{missing} and a model folder is read without the hub")
     if constants.HF_HUB_OFFLINE:
         raise OutOfReach(f"{missing} and HF_HUB_OFFLINE is set")
     if not hub_answers():

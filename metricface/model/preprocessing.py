@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Colour = Literal["RGB"]
 Interpolation = Literal["area"]
 
+LARGEST_SIZE = 2048  # pixels a side; the largest published models take 1,280
+LARGEST_NUMBER = 1000.0  # of a mean or a deviation, either way, so that no photo becomes infinite
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
@@ -48,17 +51,19 @@ class Preprocessing:
             ModelError: names the value.
         """
         right = {
-            "image_size": self.image_size >= 1,
+            "image_size": 1 <= self.image_size <= LARGEST_SIZE,
             "crop": 0 < self.crop <= 1,
-            "std": all(number > 0 for number in self.std),
+            "mean": all(abs(number) <= LARGEST_NUMBER for number in self.mean),
+            "std": all(1 / LARGEST_NUMBER <= number <= LARGEST_NUMBER for number in self.std),
             "colour": self.colour == "RGB",
             "interpolation": self.interpolation == "area",
         }
         for name, holds in right.items():
             if not holds:
                 raise ModelError(
-                    f"preprocessing: {name} cannot be {getattr(self, name)!r}. image_size is 1 or more, crop above 0 "
-                    'and at most 1, std above 0, colour "RGB", interpolation "area".'
+                    f"preprocessing: {name} cannot be {getattr(self, name)!r}. image_size is 1 to {LARGEST_SIZE}, crop "
+                    f"above 0 and at most 1, mean at most {LARGEST_NUMBER:g} either way, std {1 / LARGEST_NUMBER:g} to "
+                    f'{LARGEST_NUMBER:g}, colour "RGB", interpolation "area".'
                 )
 
     def __call__(self, photo: Image) -> Tensor:

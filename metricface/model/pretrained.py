@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from metricface.errors import ModelError
-from metricface.model.folder import read_model
+from metricface.model.folder import read_model, refuse_beyond_memory
 from metricface.model.hub import Found, OutOfReach, download, in_hub_cache
 from metricface.model.nan import refuse_nan
 
 NETWORK = "model."  # where a TimmBackbone keeps timm's network
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm tries them
+# Under which key checkpoints keep a state_dict, the averaged one first, as timm takes it.
+_PLACES = (
+    *("state_dict_ema", "model_ema", "state_dict", "model_state_dict"),
+    *("model", "net", "network", "backbone", "encoder"),
+)
+_DEEPEST = 4  # of one in another
 _NAMED = 3
 
 
@@ -53,24 +61,49 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file or of torch's format, of which nothing but tensors is read.
 
     Raises:
-        ModelError: the file is broken, holds anything else, or NaN among its numbers.
+        ModelError: the file is broken, holds no weights or objects, has NaN among its numbers, or is too large.
     """
-    from timm.models import load_state_dict
+    return _read_weights(path)[0]
 
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a file, and under which keys of a checkpoint they were: "model.state_dict", "" for none."""
+    refuse_beyond_memory(path, "backbone.weights")
     try:
-        weights: dict[str, Tensor] = load_state_dict(str(path), weights_only=True)
+        safe = path.suffix == ".safetensors"
+        held = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise ModelError(
+                f"backbone.weights: {path} cannot be read as weights (it also holds {found[1]}, and Python objects can "
+                "run code). Where you trust it, save the state_dict alone: "
+                'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pth").'
+            ) from error
         reason = str(error).partition("\n")[0]
         raise ModelError(
             f"backbone.weights: {path} cannot be read as weights ({type(error).__name__}: {reason}). "
             "Get it again, or save the state_dict of the model as .safetensors."
         ) from error
+    places: list[str] = []
+    for _ in range(_DEEPEST):  # a pickle may hold itself
+        here = held if isinstance(held, Mapping) else {}
+        place = next((name for name in _PLACES if isinstance(here.get(name), Mapping)), None)
+        if place is None:
+            break
+        held, places = here[place], [*places, place]
+    weights = {name: tensor for name, tensor in here.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    if not weights:
+        has = f"keys: {', '.join(map(str, list(here)[:_NAMED]))}" if here else f"a {type(held).__name__}"
+        raise ModelError(
+            f"backbone.weights: {path} holds no weights at its top, nor under {', '.join(_PLACES)} (got {has}). "
+            "Save the state_dict of the model alone."
+        )
     refuse_nan(weights, f"backbone.weights: {path}", "Take other weights, or those of an earlier checkpoint.")
-    return weights
+    return weights, ".".join(places)
 
 
 def given_weights(path: Path, prefix: str = NETWORK) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors that a user's path stands for, and "" or which model of ours they are.
+    """Return the tensors that a user's path stands for, and a remark: which model of ours they are, or "".
 
     Args:
         path: a file in the network's own names; or a run folder, a model folder or its model.safetensors, whose
@@ -82,7 +115,8 @@ def given_weights(path: Path, prefix: str = NETWORK) -> tuple[dict[str, Tensor],
     """
     folder = path.parent if path.name == "model.safetensors" and (path.parent / "model.json").is_file() else path
     if not folder.is_dir():
-        return read_weights(path), ""
+        weights, place = _read_weights(path)
+        return weights, f"found under {place}" if place else ""
     try:
         found = read_model(folder)
     except ModelError as error:
@@ -93,46 +127,4 @@ def given_weights(path: Path, prefix: str = NETWORK) -> tuple[dict[str, Tensor],
             f"backbone.weights: {path} holds no model of timm ({found.source}). "
             f"Set backbone.name to {found.description.backbone.name!r}, or name another folder."
         )
-    return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}, found.source
-
-
-def load_weights(
-    network: nn.Module,
-    config: Mapping[str, Any],
-    given: Mapping[str, Tensor],
-    path: Path,
-    way_out: str = "Set backbone.model to the one it was saved from.",
-) -> None:
-    """Fill a network from its weights and at most a classifier besides.
-
-    Args:
-        network: what to fill.
-        config: timm's of the network: its `architecture` and the names of its `classifier`.
-        given: name -> tensor, in the network's own names.
-        path: where they were read, for the message.
-        way_out: what to do if they do not fit, for the message.
-
-    Raises:
-        ModelError: names or shapes are those of another model.
-    """
-    classifiers = config.get("classifier") or ()
-    heads = tuple(f"{name}." for name in ([classifiers] if isinstance(classifiers, str) else classifiers))
-    weights = {name: tensor for name, tensor in given.items() if not name.startswith(heads)}
-    wanted = network.state_dict()
-    problems = {
-        # Files from before batch normalisation counted its batches lack the counts; torch fills them in.
-        "missing": [name for name in wanted if name not in weights and not name.endswith(".num_batches_tracked")],
-        "unknown": [name for name in weights if name not in wanted],
-        "of another shape": [name for name in wanted if name in weights and weights[name].shape != wanted[name].shape],
-    }
-    if any(problems.values()):
-        listed = "; ".join(
-            f"{len(names)} {what}: {', '.join(sorted(names)[:_NAMED])}{', ...' * (len(names) > _NAMED)}"
-            for what, names in problems.items()
-            if names
-        )
-        raise ModelError(
-            f"backbone.weights: {path} holds the weights of another model than "
-            f"{config['architecture']} ({listed}). {way_out}"
-        )
-    network.load_state_dict(weights)
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}, f"fine-tuned from {found.source}"

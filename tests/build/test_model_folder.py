@@ -65,12 +65,12 @@ DAMAGES = [
     ("embedding", {"dim": 8, "zoom": 0.1}, "embedding.zoom should be greater than or equal to 0.2"),
     ("embedding", {"dim": 8, "whitening": 1}, "embedding.whitening should be less than or equal to 0.99"),
     ("zoom", 0.1, "zoom should be greater than or equal to 0.2"),
-    ("transform.std.1", 0, "transform.std.1 should be greater than 0"),
+    ("transform.std.1", 0, "transform.std.1 should be greater than or equal to 0.001"),
     ("transform.mean", [0.5], "transform.mean.1 is missing"),
     ("transform.crop", 2, "transform.crop should be less than or equal to 1"),
     ("transform.colour", "BGR", "transform.colour should be 'RGB'"),
     ("transform.resize", "letterbox", "transform.resize should be 'square, aspect not kept'"),
-    ("transform.image_size", 0, "transform.image_size should be greater than 0"),
+    ("transform.image_size", 0, "transform.image_size should be greater than or equal to 1"),
     ("evaluate.0.name", GONE, "evaluate.0.name is missing"),
     ("head.class_counts", "many", "head.class_counts should be a valid array"),
     ("operating_points", [], "operating_points should be an object"),
@@ -115,6 +115,7 @@ def test_eval_of_a_damaged_model_is_one_line(model: Path) -> None:
 
 def test_format_3_is_written_and_1_is_read(model: Path) -> None:
     assert json.loads((model / "model.json").read_text())["format"] == 3
+    change(model, "description_sha256", GONE)
     change(model, "format", 1)
     change(model, "embedding_dim", None)
     for key in (

@@ -183,13 +183,13 @@ def test_a_head_whose_weights_were_changed_is_refused(finished: Path, tree: Path
     assert (done.exit_code, "head.safetensors is not the file that model.json describes" in done.stderr) == (1, True)
     weights.unlink()
     done = metricface("eval", tmp_path / "model")
-    assert (done.exit_code, "model: not a readable model (FileNotFoundError" in done.stderr) == (1, True)
+    assert (done.exit_code, "model: not a readable model (head.safetensors is missing)" in done.stderr) == (1, True)
 
 
 def test_a_model_folder_of_before_there_were_heads_still_loads(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "model", tmp_path / "model")
     described = json.loads((tmp_path / "model" / "model.json").read_text())
-    for key in ("head", "operating_points", "calibration"):
+    for key in ("head", "operating_points", "calibration", "description_sha256"):
         del described[key]
     (tmp_path / "model" / "model.json").write_text(json.dumps(described))
     done = metricface("eval", tmp_path / "model")

@@ -54,6 +54,7 @@ def model(finished: Path, tmp_path: Path) -> Path:
     for name, threshold in zip(NAMES, (0.9, 0.1), strict=True):
         (point,) = described["operating_points"][name]
         point["threshold"] = threshold
+    del described["description_sha256"]
     (folder / "model.json").write_text(json.dumps(described))
     return folder
 

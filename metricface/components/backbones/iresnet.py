@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from metricface.contracts import InputSpec
 from metricface.errors import RecipeError
-from metricface.model.pretrained import given_weights, load_weights
+from metricface.model.fitting import load_weights
+from metricface.model.pretrained import given_weights
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 _CHANNELS = (64, 64, 128, 256, 512)  # of the stem and of the four stages
@@ -123,10 +124,11 @@ class IResNet(nn.Module):
                 f'backbone.weights: no such path, and not "random" (got "{weights}"). '
                 "Name a .safetensors or .pth file, or a run folder."
             )
-        given, model = given_weights(path, "")
+        given, remark = given_weights(path, "")
         network = {"architecture": f"an iresnet of depth {depth}"}
-        load_weights(self, network, given, path, "Set backbone.depth and data.image_size as they were there.")
-        return f"{weights} (fine-tuned from {model})" if model else weights
+        left = load_weights(self, network, given, path, "Set backbone.depth and data.image_size as they were there.")
+        remarks = "; ".join(filter(None, (remark, left)))
+        return f"{weights} ({remarks})" if remarks else weights
 
 
 class _Unit(nn.Module):

@@ -14,8 +14,9 @@ from metricface.components.backbones._architecture import Architecture, create_n
 from metricface.components.backbones._timm_names import refused_model
 from metricface.contracts import InputSpec
 from metricface.errors import ModelError, RecipeError, nearest
+from metricface.model.fitting import load_weights
 from metricface.model.hub import OutOfReach
-from metricface.model.pretrained import NETWORK, find_pretrained, given_weights, load_weights, read_weights
+from metricface.model.pretrained import NETWORK, find_pretrained, given_weights, read_weights
 
 _WORDS = ("imagenet", "imagenet-if-available", "random")
 
@@ -35,7 +36,8 @@ class TimmBackbone(nn.Module):
             the network once, then the cache.
         weights: "imagenet" (what timm or the hub has for the name, nearly always from ImageNet; refused when it cannot
             be had), "imagenet-if-available" (otherwise random, with a notice), "random"; or a path: a .safetensors or
-            .pth file with this model's weights in timm's own names, with or without classifier, or a run folder or
+            .pth file with this model's weights in timm's own names, with or without classifier, under a prefix of a
+            wrapper or not, or a run folder or
             model folder of your own, whose backbone is then trained further.
         mean: of red, green and blue, in 0 to 1, that photos are normalised with; the model's own when absent.
         std: standard deviation of the three, in 0 to 1 too; the model's own when absent.
@@ -162,9 +164,9 @@ def _build(architecture: Architecture, weights: str, arguments: Mapping[str, Any
     config = architecture.config
     if weights not in _WORDS:
         network, path = create_network(architecture, arguments), Path(weights).expanduser()
-        given, model = given_weights(path)
-        load_weights(network, config, given, path)
-        return network, weights, f"fine-tuned from {model}" if model else ""
+        given, remark = given_weights(path)
+        left = load_weights(network, config, given, path)
+        return network, weights, "; ".join(filter(None, (remark, left)))
     if weights == "random":
         return create_network(architecture, arguments), "random", ""
     try:
@@ -179,10 +181,11 @@ def _build(architecture: Architecture, weights: str, arguments: Mapping[str, Any
     given = read_weights(found.path)
     if architecture.hub_id:  # anybody's file: what does not fit is refused, where timm would leave it out
         network = create_network(architecture, arguments)
-        load_weights(network, config, given, found.path)
-        return network, found.source, ""
+        return network, found.source, load_weights(network, config, given, found.path)
+    from timm.models import clean_state_dict
+
     # timm's own way in, since some published files need its renaming of keys.
-    overlay = {"state_dict": given}
+    overlay = {"state_dict": clean_state_dict(given)}
     network = create_network(architecture, arguments, pretrained=True, pretrained_cfg_overlay=overlay)
     del network.pretrained_cfg["state_dict"]  # timm would keep a second copy of the weights
     return network, found.source, ""

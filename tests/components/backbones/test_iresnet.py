@@ -169,8 +169,9 @@ def test_weights_of_a_file(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         small(image_size=48, weights=str(path))
     assert str(caught.value) == (
-        f"backbone.weights: {path} holds the weights of another model than an iresnet of depth 18 "
-        "(1 of another shape: fc.weight). Set backbone.depth and data.image_size as they were there."
+        f"backbone.weights: {path} holds the weights of another model than an iresnet of depth 18, of another "
+        "width (1 of another shape: fc.weight (8, 2048) for (8, 4608)). Set backbone.depth and data.image_size "
+        "as they were there."
     )
 
 

@@ -176,8 +176,8 @@ def test_a_file_of_another_model_is_refused(tmp_path):
     with pytest.raises(ModelError) as caught:
         TimmBackbone(model="resnet18", weights=str(path))
     assert str(caught.value) == (
-        f"backbone.weights: {path} holds the weights of another model than resnet18 (96 unknown: "
-        "layer1.2.bn1.bias, layer1.2.bn1.num_batches_tracked, layer1.2.bn1.running_mean, ...). "
+        f"backbone.weights: {path} holds the weights of another model than resnet18, of another depth (96 "
+        "unknown: layer1.2.bn1.bias (64,), layer1.2.bn1.num_batches_tracked (), layer1.2.bn1.running_mean (64,), ...). "
         "Set backbone.model to the one it was saved from."
     )
 
@@ -284,7 +284,8 @@ def test_a_model_of_ones_own_is_trained_further(named, tmp_path):
 def test_a_model_of_ones_own_with_another_architecture_is_refused(tmp_path):
     write_model(tmp_path / "model", FaceModel(TimmBackbone(model="resnet10t", weights="random")), name="timm")
     with pytest.raises(
-        ModelError, match=r"model holds the weights of another model than test_resnet .* Set backbone\.m"
+        ModelError,
+        match=r"model holds the weights of another model than test_resnet, of another depth .* Set backbone\.m",
     ):
         TimmBackbone(model=TINY, weights=str(tmp_path / "model"))
     write_model(tmp_path / "other", FaceModel(TinyBackbone()), name="lite")
