@@ -32,9 +32,10 @@ def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> An
     except MetricFaceError:
         raise
     except Exception as error:
+        reason = str(error).partition("\n")[0]  # torch's may have its own frames below
         raise PluginError(
             f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
-            f"{type(error).__name__}: {error}. Look at its parameters: metricface show {spec.kind} {spec.name}"
+            f"{type(error).__name__}: {reason}. Look at its parameters: metricface show {spec.kind} {spec.name}"
         ) from error
 
 

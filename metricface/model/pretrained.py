@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from metricface.errors import ModelError
+from metricface.errors import MetricFaceError, ModelError
 from metricface.model.folder import read_model, refuse_beyond_memory
 from metricface.model.hub import Found, OutOfReach, download, in_hub_cache
 from metricface.model.nan import refuse_nan
@@ -68,10 +68,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     """Return the tensors of a file, and under which keys of a checkpoint they were: "model.state_dict", "" for none."""
+    if not path.is_file():
+        raise ModelError(f"backbone.weights: {path} is no file. Name a .safetensors or .pth file, or a run folder.")
     refuse_beyond_memory(path, "backbone.weights")
     try:
         safe = path.suffix == ".safetensors"
         held = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except MetricFaceError:  # an interruption
+        raise
     except Exception as error:
         if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise ModelError(
@@ -79,9 +83,11 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
                 "run code). Where you trust it, save the state_dict alone: "
                 'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pth").'
             ) from error
-        reason = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if "weights_only" in reason.lower().replace(" ", "_"):  # torch's text tells to read it without that check
+            reason = "it is no checkpoint of torch, or a damaged one"
         raise ModelError(
-            f"backbone.weights: {path} cannot be read as weights ({type(error).__name__}: {reason}). "
+            f"backbone.weights: {path} cannot be read as weights ({reason}). "
             "Get it again, or save the state_dict of the model as .safetensors."
         ) from error
     places: list[str] = []

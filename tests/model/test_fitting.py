@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from metricface.components.backbones.iresnet import IResNet
 from metricface.components.backbones.timm import TimmBackbone
-from metricface.errors import ModelError
+from metricface.errors import Interrupted, ModelError
 from metricface.model.fitting import load_weights
 
 State = dict[str, Tensor]
@@ -178,3 +179,30 @@ def test_a_file_larger_than_the_memory_is_refused_before_it_is_read(
         "backbone.weights: weights.safetensors has 0.0 GiB, and this machine 0.0 GiB of memory. "
         "Copy it again if it should be smaller, or use a larger machine."
     )
+
+
+def test_what_is_no_checkpoint_gets_no_advice_to_unpickle_it(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(bytes(1000))
+    with pytest.raises(ModelError) as caught:
+        TimmBackbone(model="test_resnet", weights=str(path))
+    assert str(caught.value) == (
+        f"backbone.weights: {path} cannot be read as weights (it is no checkpoint of torch, or a damaged one). "
+        "Get it again, or save the state_dict of the model as .safetensors."
+    )
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(ModelError, match=r"pipe\.pth is no file\. Name a \.safetensors"):
+        TimmBackbone(model="test_resnet", weights=str(tmp_path / "pipe.pth"))
+
+
+def test_an_interruption_is_no_damage(tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise Interrupted(15)
+
+    torch.save(state, tmp_path / "weights.pth")
+    monkeypatch.setattr(torch, "load", interrupted)
+    with pytest.raises(Interrupted):
+        TimmBackbone(model="test_resnet", weights=str(tmp_path / "weights.pth"))

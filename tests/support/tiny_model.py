@@ -23,18 +23,10 @@ KNOWN = installed_registries()
 LABELS = ["Ann", "Bob", "Cem"]
 
 
-def write(folder: Path, **backbone: Any) -> Path:
-    """Write a model folder as a run does, of a tiny network with a layer and a head."""
-    folder.mkdir(parents=True)
+def description(model: str, head: str, **backbone: Any) -> dict[str, Any]:
+    """Return a model.json for files of these sha256."""
     arguments = {"model": "test_resnet", "weights": "imagenet", "arguments": {"drop_path_rate": 0.1}, **backbone}
-    model = FaceModel(TimmBackbone(model="test_resnet", weights="random"), EmbeddingLayer(dim=8))
-    head = SubCenterArcFace(embedding_dim=8, num_classes=3, sub_centers=2)
-    digests = {}
-    for name, module in (("model", model), ("head", head)):
-        weights = save(module.state_dict())
-        (folder / f"{name}.safetensors").write_bytes(weights)
-        digests[name] = hashlib.sha256(weights).hexdigest()
-    described = {
+    return {
         "format": 3,
         "backbone": {"name": "timm", "distribution": "metricface", "version": "1", "arguments": arguments},
         "embedding": {"dim": 8, "mirror": True, "zoom": 0.5, "whitening": 0.0},
@@ -45,13 +37,25 @@ def write(folder: Path, **backbone: Any) -> Path:
             "name": "subcenter-arcface",
             "arguments": {"sub_centers": 2, "scale": 64.0},
             "class_counts": [3, 3, 2],
-            "sha256": digests["head"],
+            "sha256": head,
         },
         "operating_points": {"identification": [{"threshold": 0.3, "rule": "r", "fitted_on": "f", "far": 0.01}]},
         "data": {"name": "identity-folder", "arguments": {}, "root": "photos"},
-        "sha256": digests["model"],
+        "sha256": model,
     }
-    put(folder, described)
+
+
+def write(folder: Path, **backbone: Any) -> Path:
+    """Write a model folder as a run does, of a tiny network with a layer and a head."""
+    folder.mkdir(parents=True)
+    model = FaceModel(TimmBackbone(model="test_resnet", weights="random"), EmbeddingLayer(dim=8))
+    head = SubCenterArcFace(embedding_dim=8, num_classes=3, sub_centers=2)
+    digests = {}
+    for name, module in (("model", model), ("head", head)):
+        weights = save(module.state_dict())
+        (folder / f"{name}.safetensors").write_bytes(weights)
+        digests[name] = hashlib.sha256(weights).hexdigest()
+    put(folder, description(digests["model"], digests["head"], **backbone))
     return folder
 
 

@@ -78,8 +78,9 @@ def create_network(architecture: Architecture, arguments: Mapping[str, Any], **o
     except (TypeError, ValueError) as error:
         if not arguments:
             raise
+        reason = str(error).partition("\n")[0]  # torch's may have its own frames below
         raise RecipeError(
-            f"backbone.arguments: {architecture.name} does not take them ({error}). "
+            f"backbone.arguments: {architecture.name} does not take them ({reason}). "
             "Give it those of its class in timm, for instance drop_path_rate = 0.1."
         ) from error
 
