@@ -9,7 +9,13 @@ from typing import Any
 import torch
 
 from metricface.build import components as make
-from metricface.build.preflight import check_classes_left, check_people_apart, effective_priors, people_alike
+from metricface.build.preflight import (
+    check_classes_left,
+    check_people_apart,
+    check_selected,
+    effective_priors,
+    people_alike,
+)
 from metricface.build.training import train_loader, training_state
 from metricface.components.registry import Registries
 from metricface.contracts import Console, Dataset, Evaluator, Progress, notices_of, wants_logits
@@ -172,6 +178,8 @@ def _evaluators(recipe: Recipe, registries: Registries, found: Mapping[str, Data
     for role in found.keys() - {"train"}:
         for evaluator in evaluators.values():
             evaluator.check(found[role])
+    measured = "calibration" if "calibration" in found else "val"
+    check_selected(recipe, evaluators, _split_names(recipe)[measured], found[measured])
     return evaluators
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from metricface.components.registry import Registries
-from metricface.contracts import Dataset
-from metricface.errors import DataError
+from metricface.contracts import Dataset, Evaluator, HasMetricsOn
+from metricface.errors import DataError, RecipeError
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import Recipe
 
@@ -71,6 +71,33 @@ def check_classes_left(train: Dataset) -> None:
     if gone:
         raise DataError(
             f"data: no photo of {gone[0]!r} in train can be read, so it cannot be learnt. Fix or replace its photos."
+        )
+
+
+def check_selected(recipe: Recipe, evaluators: Mapping[str, Evaluator], split: str, dataset: Dataset) -> None:
+    """Refuse to select the best epoch by a figure that the photos it is computed on cannot give.
+
+    Args:
+        recipe: whose `train.select` is looked at.
+        evaluators: by `Recipe.named_evaluators`.
+        split: name of the split that the figure is computed on.
+        dataset: its photos.
+
+    Raises:
+        RecipeError: names the figures that there are.
+    """
+    given = {
+        name: [f"{name}.{metric}" for metric in evaluator.metrics_on(dataset)]
+        for name, evaluator in evaluators.items()
+        if isinstance(evaluator, HasMetricsOn)
+    }
+    select = recipe.train.select
+    asked = max((name for name in evaluators if select.startswith(f"{name}.")), key=len, default="")
+    if asked in given and select not in given[asked]:
+        raise RecipeError(
+            f"train.select: the photos of {split} give no {select!r}. "
+            f"They give: {', '.join(given[asked]) or 'no such figure'}. Set train.select to one that they give, or "
+            'to "last" with train.patience = 0.'
         )
 
 

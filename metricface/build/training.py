@@ -25,20 +25,20 @@ def train_loader(
 ) -> tuple[TrainLoader, Sampler]:
     """Return the loader of training batches and its sampler."""
     world = current_world()
-    labels = np.array([item.label for item in train.items], np.int64)
-    conditions = condition_names(train)
+    offered = {"image_size": preprocessing.image_size, "mean": preprocessing.mean, "std": preprocessing.std}
+    transforms = [make.component(registries, spec, **offered) for spec in recipe.transforms]
+    conditions = condition_names(train, transforms)
     sampler = make.component(
         registries,
         recipe.sampler,
         dataset=train,
-        labels=labels,
+        labels=np.array([item.label for item in train.items], np.int64),
         conditions=np.array([conditions.index(item.condition) for item in train.items], np.int64),
+        condition_names=conditions,
         batch_size=recipe.train.batch_size,
         seed=recipe.run.seed,
         **world.offered(),
     )
-    offered = {"image_size": preprocessing.image_size, "mean": preprocessing.mean, "std": preprocessing.std}
-    transforms = [make.component(registries, spec, **offered) for spec in recipe.transforms]
     loader = TrainLoader(
         train,
         sampler,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from metricface.contracts.components import Dataset
 
 
 @runtime_checkable
@@ -149,6 +152,16 @@ class HasMetrics(Protocol):
     """On evaluators that are classes: the figures that `train.select` may point at."""
 
     metrics: Sequence[str]
+
+
+@runtime_checkable
+class HasMetricsOn(Protocol):
+    """Optional on evaluators: which of their `metrics` a split gives, so that `train.select` names none that is not.
+
+    `metrics_on` is asked before any training, after `check`; all of them are expected of an evaluator without it.
+    """
+
+    def metrics_on(self, dataset: Dataset) -> Sequence[str]: ...
 
 
 @runtime_checkable

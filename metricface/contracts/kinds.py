@@ -46,7 +46,9 @@ KINDS: Mapping[str, Kind] = {
             "sampler",
             "samplers",
             ("__len__", "batches"),
-            frozenset({"dataset", "labels", "conditions", "batch_size", "seed", "rank", "world_size"}),
+            frozenset(
+                {"dataset", "labels", "conditions", "condition_names", "batch_size", "seed", "rank", "world_size"}
+            ),
             "sampler",
         ),
         Kind("dataset", "datasets", ("__len__", "read"), frozenset({"root", "split"}), "data"),

@@ -101,7 +101,7 @@ def _rows(probes: Columns, reading: str) -> dict[str, Bools]:
     inside = probes["reading"] == reading
     values = probes.get("condition", probes.get("group", np.full(len(inside), "")))
     everything = inside
-    if "condition" in probes and reading != GALLERY_PROBE:  # as at the top of the reading in a report
+    if "condition" in probes and reading != GALLERY_PROBE and (values != CLEAN).any():  # as at the top in a report
         everything = inside & (values != CLEAN)
     names = sorted({str(name) for name in values if name}, key=lambda name: (name != CLEAN, name))
     return {"all": everything, **{name: inside & (values == name) for name in names}}

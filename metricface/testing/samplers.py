@@ -27,6 +27,7 @@ _PEOPLE = 12
 _EPOCHS = 3
 _LONG = 20  # epochs in which every photo should have had its turn
 _WORLDS = (1, 2, 3)
+_CONDITIONS = (CLEAN, "blurred")
 
 
 class PeoplesPhotos:
@@ -44,7 +45,7 @@ class PeoplesPhotos:
     def items(self) -> Sequence[Item]:
         """What is known of the photos."""
         return [
-            Item(Path(f"{label}/{place}.png"), label, "blurred" if condition else CLEAN, identity=f"person {label}")
+            Item(Path(f"{label}/{place}.png"), label, _CONDITIONS[condition], identity=f"person {label}")
             for place, (label, condition) in enumerate(self.rows.tolist())
         ]
 
@@ -67,6 +68,7 @@ class SamplerOnTrial:
     def make(self, world: World = ALONE, seed: int = 0) -> Sampler:
         """Make the sampler of one process."""
         offered: dict[str, Any] = {"dataset": self.photos, "batch_size": self.batch_size, "seed": seed}
+        offered["condition_names"] = _CONDITIONS
         labels, conditions = (self.photos.rows[:, column].copy() for column in (0, 1))
         with seeded():
             made: Sampler = self.trial.make({**offered, "labels": labels, "conditions": conditions, **world.offered()})
@@ -201,6 +203,7 @@ def inputs(on: SamplerOnTrial) -> None:
     """Labels, conditions and the items of the dataset are not edited."""
     labels, conditions = (on.photos.rows[:, column].copy() for column in (0, 1))
     offered: dict[str, Any] = {"dataset": on.photos, "batch_size": on.batch_size, "seed": 0}
+    offered["condition_names"] = _CONDITIONS
     sampler = on.trial.make({**offered, "labels": labels, "conditions": conditions, **ALONE.offered()})
     list(sampler.batches(0))
     for column, (name, given) in enumerate({"labels": labels, "conditions": conditions}.items()):

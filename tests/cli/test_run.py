@@ -222,8 +222,11 @@ DATA_MISTAKES = {
         "Keep each person in one split.",
     ),
     "too few people": (lambda root: [shutil.rmtree(root / "train" / f"person_{i}") for i in (1, 2, 3)], "batch_size"),
-    "no distorted photo": (
-        lambda root: [shutil.rmtree(p / "distortion") for p in (root / "val").iterdir()],
+    "nobody twice": (
+        lambda root: (
+            [shutil.rmtree(p) for p in (root / "val").glob("*/distortion")]
+            + [p.unlink() for p in (root / "val").glob("*/photo_[12].png")]
+        ),
         "metricface data distort",
     ),
 }

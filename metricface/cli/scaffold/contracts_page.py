@@ -52,6 +52,7 @@ OFFERED: Mapping[str, str] = {
     "dataset": "a `Dataset`, the train split; its photo i is that of `labels[i]`, read and of the final size",
     "labels": "numpy (N,) int64, class of every photo",
     "conditions": "numpy (N,) int64, condition of every photo, 0 for clean",
+    "condition_names": "`tuple[str, ...]`, what those numbers stand for, and the conditions that transforms make",
     "batch_size": "`int`, most photos of a batch",
     "seed": "`int`, 0 or above",
     "root": "`Path`, as the recipe has it",

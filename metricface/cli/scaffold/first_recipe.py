@@ -18,6 +18,7 @@ from metricface.cli.scaffold.layout import SPLITS, Layout, Task, recognise
 from metricface.components.evaluators.identification import Identification
 from metricface.contracts import CLEAN, Dataset
 from metricface.errors import DataError, UsageError
+from metricface.evaluation.identifiable import DISTORT
 
 _TASKS = ("a", "b")
 _VIEWS = 4
@@ -94,11 +95,6 @@ def _task_a(layout: Layout) -> dict[str, object]:
 def _task_b(layout: Layout) -> dict[str, object]:
     """Return what the template of Task B leaves open; refuse what could not be trained on or evaluated."""
     train, val = (layout.splits[split] for split in SPLITS)
-    if all(item.condition == CLEAN for item in val.items):
-        raise DataError(
-            f"{layout.root}: no photo of val is distorted, so there is nothing to identify. Put the people of both "
-            "splits into one folder and make a tree of it: metricface data distort PHOTOS DST"
-        )
     Identification().check(val)
     people = len(train.label_names)
     if people < 2:
@@ -149,11 +145,13 @@ def _findings(layout: Layout) -> tuple[str, ...]:
     """Return what was found, and what the datasets say of it."""
     splits = [f"{split}: {_content(layout, dataset)}" for split, dataset in layout.splits.items()]
     notices = dict.fromkeys(notice for dataset in layout.splits.values() for notice in dataset.notices)
+    clean_alone = layout.task == "b" and all(item.condition == CLEAN for item in layout.splits["val"].items)
     order = ["the order of the classes is alphabetical: change data.classes if another is meant"]
     return (
         f"{layout.manifest or layout.root}: {_ABOUT[layout.dataset]}",
         *splits,
         *notices,
+        *([f"val: no photo is distorted: the report has cross-source alone, of clean photos. {DISTORT}"] * clean_alone),
         *(order if layout.classes else []),
         *layout.remarks,
     )

@@ -10,19 +10,21 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge
 
-from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
+from metricface.contracts import GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
 from metricface.contracts.results import Reading, Refusal, Result, Row, Value
-from metricface.errors import DataError
 from metricface.evaluation.gallery import Gallery, Ranking, outcomes
-from metricface.evaluation.roles import GALLERY_PROBE, check_roles, role_counts, similarity_reading
+from metricface.evaluation.identifiable import CROSS_SOURCE, DISTORT, SAME_SOURCE, check_identifiable, readings_of
+from metricface.evaluation.roles import GALLERY_PROBE, role_counts, similarity_reading
 from metricface.evaluation.unit_vectors import check_unit_vectors
 from metricface.functional.metrics.bootstrap import person_interval
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-SAME_SOURCE, CROSS_SOURCE = "same-source", "cross-source"
-_DISTORT = "`metricface data distort` makes distorted photos from clean ones."
+_CLEAN_ALONE = (
+    "no photo is distorted: cross-source is of the clean photos, each left out of its own person's mean, and has no "
+    f"row of a distortion. {DISTORT}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Identification:
     `cross-source`: that original is left out of its person's mean; people with no other clean photo are left out as
     probes. A probe whose original is unknown is compared with the whole mean: its original is not in the gallery.
     The row `clean`, in both readings, has the clean photos as probes, each left out of its own person's mean.
-    `rank1`, `rank5` and `n` at the top are over distorted probes.
+    `rank1`, `rank5` and `n` at the top are over distorted probes. Where no photo is distorted there is `cross-source`
+    alone, and its top is over the clean photos: plain face recognition.
 
     Where photos have a role (`Item.attributes["role"]`, "gallery" or "probe"), one reading takes the place of both:
     `gallery-probe`, with the clean photos of the role gallery in the gallery and every photo of the role probe,
@@ -88,7 +91,8 @@ class Identification:
             found = [self._by_role(embeddings)]
         else:
             gallery = Gallery(embeddings)
-            found = [self._reading(name, embeddings, gallery) for name in (SAME_SOURCE, CROSS_SOURCE)]
+            names = (SAME_SOURCE, CROSS_SOURCE) if embeddings.conditions.any() else (CROSS_SOURCE,)
+            found = [self._reading(name, embeddings, gallery) for name in names]
         return Result(
             tuple(reading for part in found for reading in part.readings),
             refusals=tuple(refusal for part in found for refusal in part.refusals),
@@ -96,31 +100,12 @@ class Identification:
         )
 
     def check(self, dataset: Dataset) -> None:
-        """Refuse a split in which nobody can be identified.
+        """Refuse a split in which nobody can be identified, see `identifiable.check_identifiable`."""
+        check_identifiable(dataset)
 
-        Raises:
-            DataError: fewer than two people with a clean photo, no distorted photo, or nobody with both; with roles,
-                see `gallery_probe.check_roles`.
-        """
-        if check_roles(dataset):
-            return
-        clean = {item.label for item in dataset.items if item.condition == CLEAN}
-        distorted = {item.label for item in dataset.items if item.condition != CLEAN}
-        seen = f"{len(dataset.items)} photos" + "".join(f", the first is {item.path}" for item in dataset.items[:1])
-        if len(clean) < 2:
-            raise DataError(
-                f"identification: a gallery needs two or more people with a clean photo (got {len(clean)} in {seen}). "
-                "Add clean photos of other people."
-            )
-        if not distorted:
-            raise DataError(
-                f"identification: no photo is distorted ({seen}), so there is nothing to identify. {_DISTORT}"
-            )
-        if not distorted & clean:
-            raise DataError(
-                f"identification: nobody has both a clean and a distorted photo ({seen}), so there is nothing to "
-                f"identify. {_DISTORT}"
-            )
+    def metrics_on(self, dataset: Dataset) -> tuple[str, ...]:
+        """Return which of `metrics` a split gives: those of the readings that have probes."""
+        return tuple(f"{reading}.rank1" for reading in readings_of(dataset))
 
     def _reading(self, name: str, embeddings: EmbeddingSet, gallery: Gallery) -> _Found:
         """Return one reading of clean and distorted photos, and what of it cannot be given."""
@@ -131,8 +116,10 @@ class Identification:
             leave_out[distorted] = -1  # the original stays in the gallery
         probes = np.flatnonzero(used)
         ranking = gallery.rank(probes, leave_out[probes])
-        top = ranking.of(distorted[probes])
+        top = ranking.of(distorted[probes]) if distorted.any() else ranking
         refusals = _no_rank5(name, gallery)
+        if not distorted.any():
+            refusals.insert(0, Refusal(f"{SAME_SOURCE}.rank1", _CLEAN_ALONE))
         if not len(top.ranks):
             refusals.insert(0, Refusal(f"{name}.rank1", _why_no_probe(name, distorted, gallery)))
         rows = self._rows(ranking, embeddings, probes, gallery.people)
@@ -211,9 +198,9 @@ def _no_rank5(name: str, gallery: Gallery) -> list[Refusal]:
 def _why_no_probe(name: str, distorted: Bools, gallery: Gallery) -> str:
     """Return why no distorted photo can be a probe of a reading, and the way out."""
     if not distorted.any():
-        return f"no photo is distorted. {_DISTORT}"
+        return "nobody has two clean photos. Add photos of the same people."
     if not (distorted & (gallery.own_photos > 0)).any():
-        return f"nobody has both a clean and a distorted photo. {_DISTORT}"
+        return f"nobody has both a clean and a distorted photo. {DISTORT}"
     if name == SAME_SOURCE:
         return "no distorted photo names a clean one of its person as its original. Name it <original>_<condition>."
     return "nobody with a distorted photo has a clean one besides its original. Add clean photos of the same people."

@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+CLEAN_ALONE = (
+    "sampler cross-condition: no photo of train is distorted and no transform distorts one, so its batches are those "
+    'of identity-balanced. For distorted views, add [[transform]] name = "random-distortion", or photos on disk: '
+    "metricface data distort"
+)
+
 
 def notices_on_singletons(sizes: npt.NDArray[np.int64], singletons: str) -> list[str]:
     """Return a line when people have a single photo, and what happens to them; `sizes` (people,): photos of each."""

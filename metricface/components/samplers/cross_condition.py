@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -11,8 +11,14 @@ import numpy.typing as npt
 from annotated_types import Ge
 
 from metricface.components.samplers._dealing import deal_groups, plan_epoch, views_of_group
-from metricface.components.samplers._notices import notices_on_conditions, notices_on_groups, notices_on_singletons
+from metricface.components.samplers._notices import (
+    CLEAN_ALONE,
+    notices_on_conditions,
+    notices_on_groups,
+    notices_on_singletons,
+)
 from metricface.components.samplers._refusals import check_people, check_photos, check_views, refused_views
+from metricface.components.samplers.identity_balanced import IdentityBalanced
 
 
 class CrossCondition:
@@ -27,9 +33,13 @@ class CrossCondition:
     batches differ by at most one group. Then the batches are shuffled and dealt to the processes. Every batch holds
     two people or more; where the numbers do not allow it, people stand in again, led by a distorted photo.
 
+    Where no photo is distorted and no transform distorts one, there is no condition to cross: the batches are those of
+    identity-balanced.
+
     Args:
         labels: (N,) person of every photo.
         conditions: (N,) condition of every photo, 0 for clean.
+        condition_names: what those numbers stand for, and the conditions that transforms make; "clean" is the first.
         batch_size: most photos of a batch on one process: P x K, a multiple of `views` and at least twice as many.
         seed: of the order, 0 or above.
         rank, world_size: of this process.
@@ -50,6 +60,7 @@ class CrossCondition:
         *,
         labels: npt.NDArray[np.int64],
         conditions: npt.NDArray[np.int64],
+        condition_names: Sequence[str] = (),
         batch_size: int,
         seed: int,
         rank: int = 0,
@@ -67,6 +78,13 @@ class CrossCondition:
         counts = self._sizes.reshape(-1, 2)
         self._kept = np.flatnonzero(counts.sum(axis=1) > (singletons == "drop")).tolist()
         check_people("cross-condition", len(self._kept), num_people, batch_size, views)
+        self._balanced: IdentityBalanced | None = None
+        if not conditions.any() and len(condition_names) < 2:
+            shape: dict[str, Any] = {"batch_size": batch_size, "views": views, "singletons": singletons}
+            self._balanced = IdentityBalanced(labels=labels, seed=seed, rank=rank, world_size=world_size, **shape)
+            self._num_batches = len(self._balanced)
+            self.notices: tuple[str, ...] = (CLEAN_ALONE, *self._balanced.notices)
+            return
         leads = np.maximum(counts[self._kept, 0], 1).tolist()
         self._groups, self._num_batches = plan_epoch(leads, batch_size // views, world_size)
         self.notices = (
@@ -85,6 +103,9 @@ class CrossCondition:
 
     def batches(self, epoch: int) -> Iterator[list[int]]:
         """Yield this process's batches of dataset indices for an epoch (0-based), group after group."""
+        if self._balanced is not None:
+            yield from self._balanced.batches(epoch)
+            return
         rng = np.random.default_rng((self._seed, epoch))
         shuffled = rng.permutation(len(self._parts))
         photos = shuffled[np.argsort(self._parts[shuffled], kind="stable")].tolist()

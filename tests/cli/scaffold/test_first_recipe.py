@@ -37,8 +37,8 @@ def test_clean_photos_are_distorted_more_often_where_none_is_on_disk(
     [
         (
             {"train": 3, "distorted": ("train",)},
-            "{root}: no photo of val is distorted, so there is nothing to identify. Put the people of both splits into "
-            "one folder and make a tree of it: metricface data distort PHOTOS DST",
+            "identification: no photo is distorted and nobody has two clean ones (2 photos, the first is "
+            "{root}/val/v0/1.jpg), so there is nothing to identify. Add photos of the same people. `metricface data",
         ),
         ({"train": 3, "val": 1}, "identification: a gallery needs two or more people with a clean photo (got 1 in 2"),
         ({"train": 1}, "{root}: train has one person (t0). Add others to tell apart."),
@@ -48,6 +48,17 @@ def test_people_who_cannot_be_told_apart_are_refused(arguments: dict, message: s
     with pytest.raises(DataError) as caught:
         first_recipe(people(tmp_path, **arguments))
     assert str(caught.value).startswith(message.format(root=tmp_path))
+
+
+def test_clean_photos_alone_get_a_recipe_and_a_word_on_what_the_report_lacks(tmp_path: Path) -> None:
+    people(tmp_path, 3, distorted=())
+    empty_photos(tmp_path, ["val/v1/2.jpg"])
+    assert first_recipe(tmp_path).findings[1:] == (
+        "train: 3 people; 3 photos",
+        "val: 2 people; 3 photos",
+        "val: no photo is distorted: the report has cross-source alone, of clean photos. `metricface data distort` "
+        "makes distorted photos from clean ones; with --split it keeps your split.",
+    )
 
 
 def test_people_in_both_splits_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from metricface.components.evaluators.identification import Identification
-from metricface.contracts import EmbeddingSet
+from metricface.contracts import ROLE, EmbeddingSet, Item
 from metricface.contracts.results import Result
 from metricface.errors import EvaluationError
 from metricface.evaluation import gallery
@@ -90,7 +92,7 @@ def check_against_naive(data: EmbeddingSet, result: Result) -> None:
         rows = {row.name: row.figures for row in reading.rows}
         assert set(rows) == {condition for condition, *_ in expected}
         groups = {condition: [e for e in expected if e[0] == condition] for condition in rows}
-        groups["all"] = [e for e in expected if e[0] != "clean"]
+        groups["all"] = [e for e in expected if e[0] != "clean"] if data.conditions.any() else expected
         for name, probes in groups.items():
             values = reading.figures if name == "all" else rows[name]
             if not probes:
@@ -201,7 +203,6 @@ def test_figures_that_cannot_be_given_are_refused_with_a_reason() -> None:
 @pytest.mark.parametrize(
     ("photos", "reason"),
     [
-        ([("p", "clean", "1"), ("p", "clean", "2"), ("q", "clean", "1")], "no photo is distorted. `metricface data"),
         ([("p", "clean", "1"), ("q", "foggy", "1")], "nobody has both a clean and a distorted photo. `metricface"),
         ([("p", "foggy", "1"), ("q", "foggy", "")], "nobody has both a clean and a distorted photo. `metricface"),
         ([("p", "clean", "1"), ("p", "foggy", ""), ("q", "clean", "1")], "no distorted photo names a clean one of its"),
@@ -214,6 +215,65 @@ def test_a_reading_without_probes_says_why(photos: list[tuple[str, str, str]], r
     assert refused["same-source.rank1"].startswith(reason)
     assert result.readings[0].figures == {}
     check_against_naive(data, result)
+
+
+def test_clean_photos_alone_are_probes_of_one_another_and_the_rest_is_refused_with_a_reason() -> None:
+    photos = [("p", "clean", "1"), ("p", "clean", "2"), ("q", "clean", "1"), ("q", "clean", "2"), ("r", "clean", "1")]
+    vectors = np.array([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.1], [0.1, 1.0], [0.0, 1.0]])  # q's second is close to r's
+    data = embeddings(photos, vectors)
+    result = Identification(bootstrap_samples=5).of(data)
+    [cross] = result.readings
+    check_against_naive(data, result)
+    assert (cross.name, [row.name for row in cross.rows], cross.counts["gallery_people"]) == (
+        "cross-source",
+        ["clean"],
+        3,
+    )
+    assert cross.counts["clean_probes_without_other_photo"] == 1  # r: in the gallery, and no probe
+    assert (cross.figures["rank1"].value, cross.figures["rank1"].n) == (0.5, 4)  # q's photos are far from each other
+    assert cross.figures == cross.rows[0].figures
+    assert {refusal.figure: refusal.reason for refusal in result.refusals} == {
+        "same-source.rank1": "no photo is distorted: cross-source is of the clean photos, each left out of its own "
+        "person's mean, and has no row of a distortion. `metricface data distort` makes distorted photos from clean "
+        "ones; with --split it keeps your split.",
+        "cross-source.rank5": "the gallery has 3 people: rank 5 needs 5 or more",
+    }
+
+
+def test_nobody_with_two_clean_photos_is_said_where_none_is_distorted() -> None:
+    data = embeddings([("p", "clean", "1"), ("q", "clean", "1")], np.eye(2))
+    refused = {refusal.figure: refusal.reason for refusal in Identification().of(data).refusals}
+    assert refused["cross-source.rank1"] == "nobody has two clean photos. Add photos of the same people."
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("pqr"), st.sampled_from(["clean", "clean", "foggy"]), st.sampled_from(["1", "2", ""])
+        ),
+        max_size=8,
+        unique=True,
+    ),
+    st.lists(st.sampled_from(["gallery", "probe"]), min_size=8, max_size=8) | st.none(),
+)
+def test_the_figures_said_to_be_given_by_a_split_are_those_that_it_gives(
+    photos: list[tuple[str, str, str]], roles: list[str] | None
+) -> None:
+    data = embeddings(photos, np.ones((len(photos), 2))) if photos else None
+    keys = [source and f"{person}/{source}" for person, _, source in photos]
+    given_roles = ["" for _ in photos] if roles is None else roles[: len(photos)]
+    items = [
+        Item(Path("x"), ord(person), condition, source=key, attributes={ROLE: role})
+        for (person, condition, _), key, role in zip(photos, keys, given_roles, strict=True)
+    ]
+    said = Identification().metrics_on(SimpleNamespace(items=items))
+    if data is None or "clean" not in {condition for _, condition, _ in photos}:
+        assert said == ()
+        return
+    attributes = {} if roles is None else {ROLE: np.array(given_roles)}
+    result = Identification(bootstrap_samples=5).of(replace(data, attributes=attributes))
+    assert set(said) == {name for name in result.figures() if name.endswith("rank1")}
 
 
 def test_blocks_of_probes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

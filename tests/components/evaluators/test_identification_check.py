@@ -13,7 +13,7 @@ from metricface.contracts import Item
 from metricface.errors import DataError
 
 CLEAN = [("p", "clean"), ("q", "clean")]
-NOTHING = "so there is nothing to identify. `metricface data distort` makes distorted photos from clean ones."
+DISTORT = "`metricface data distort` makes distorted photos from clean ones; with --split it keeps your split."
 
 
 def dataset(photos: list[tuple[str, str]]) -> SimpleNamespace:
@@ -31,10 +31,15 @@ def dataset(photos: list[tuple[str, str]]) -> SimpleNamespace:
             [("p", "clean"), ("q", "foggy")],
             "a gallery needs two or more people with a clean photo (got 1 in 2 photos, the first is val/p/x.jpg).",
         ),
-        (CLEAN, f"no photo is distorted (2 photos, the first is val/p/x.jpg), {NOTHING}"),
+        (
+            CLEAN,
+            "no photo is distorted and nobody has two clean ones (2 photos, the first is val/p/x.jpg), so there is "
+            f"nothing to identify. Add photos of the same people. {DISTORT}",
+        ),
         (
             [*CLEAN, ("r", "foggy")],
-            f"nobody has both a clean and a distorted photo (3 photos, the first is val/p/x.jpg), {NOTHING}",
+            f"nobody has both a clean and a distorted photo (3 photos, the first is val/p/x.jpg), so there is "
+            f"nothing to identify. {DISTORT}",
         ),
     ],
 )
@@ -45,3 +50,7 @@ def test_a_split_that_cannot_be_evaluated_is_refused(photos: list[tuple[str, str
 
 def test_two_clean_people_and_a_distorted_photo_of_one_are_enough() -> None:
     Identification().check(dataset([*CLEAN, ("p", "foggy")]))
+
+
+def test_two_clean_photos_of_one_person_are_enough_where_none_is_distorted() -> None:
+    Identification().check(dataset([*CLEAN, ("p", "clean")]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.work import calls_of
 
 from metricface.components.samplers.cross_condition import CrossCondition
+from metricface.components.samplers.identity_balanced import IdentityBalanced
 from metricface.errors import DataError, RecipeError
 
 
@@ -28,6 +29,7 @@ class Crowd:
 
     def sampler(self, per_batch: int = 4, views: int = 4, **options: object) -> CrossCondition:
         given = {"labels": self.labels, "conditions": self.conditions, "seed": 5, **options}
+        given.setdefault("condition_names", ("clean", "foggy"))  # a transform distorts where no photo on disk is
         return CrossCondition(batch_size=per_batch * views, views=views, **given)
 
     def groups(self, batch: list[int], views: int) -> list[list[int]]:
@@ -86,6 +88,33 @@ def test_the_number_of_batches_is_that_of_the_groups_unless_someone_has_nearly_a
     assume(max(groups) * per_batch <= sum(groups) * (per_batch - 1))
     expected = math.ceil(sum(groups) / (per_batch * world_size))
     assert len(crowd.sampler(per_batch, views, world_size=world_size)) == expected
+
+
+clean_crowds = st.lists(st.integers(1, 9), min_size=4, max_size=12).map(
+    lambda counts: Crowd([(clean, 0) for clean in counts])
+)
+
+
+@settings(deadline=None)
+@given(clean_crowds, layouts, st.integers(0, 3), st.sampled_from(["repeat", "drop"]), st.sampled_from([(), ("clean",)]))
+def test_without_a_distorted_photo_the_batches_are_those_of_identity_balanced(
+    crowd, layout, epoch, singletons, condition_names
+):
+    per_batch, views, world_size = layout
+    assume(singletons == "repeat" or (np.unique(crowd.labels, return_counts=True)[1] > 1).sum() >= per_batch)
+    for rank in range(world_size):
+        options = {"rank": rank, "world_size": world_size, "singletons": singletons}
+        shape = {"labels": crowd.labels, "batch_size": per_batch * views, "seed": 5, "views": views}
+        balanced = IdentityBalanced(**shape, **options)
+        sampler = crowd.sampler(per_batch, views, condition_names=condition_names, **options)
+        assert len(sampler) == len(balanced)
+        assert list(sampler.batches(epoch)) == list(balanced.batches(epoch))
+        assert sampler.notices == (
+            "sampler cross-condition: no photo of train is distorted and no transform distorts one, so its batches are "
+            'those of identity-balanced. For distorted views, add [[transform]] name = "random-distortion", or photos '
+            "on disk: metricface data distort",
+            *balanced.notices,
+        )
 
 
 def test_nobody_stands_twice_in_a_batch_nor_in_every_batch_of_a_row():
