@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 _RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
+_STATUS = Path("/proc/self/status")
 _PROCESSORS = Path("/proc/cpuinfo")
 _MOST_WORKERS = 8
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT, _LARGEST = 2**31 - 1, 2**30  # bytes; mallopt takes an int
+_KEPT_BY_DEFAULT, _LARGEST_BY_DEFAULT = 2**26, 2**25  # what glibc arrives at by itself (M_MMAP_THRESHOLD in mallopt(3))
 WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
@@ -90,8 +92,38 @@ def memory_size() -> int:
     return size
 
 
-def reuse_freed_memory() -> bool:
+def peak_memory() -> int | None:
+    """Return the most bytes of memory that this process has held at once (resident), None where nothing says so."""
+    with contextlib.suppress(OSError, StopIteration):  # no such file but on Linux
+        lines = _STATUS.read_text(encoding="utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+    with contextlib.suppress(ImportError):  # no such module on Windows
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return None
+
+
+def memory_taken() -> str:
+    """Return "4.1 of 15.6 GiB of memory": peak_memory of memory_size; "" where nothing says so."""
+    peak = peak_memory()
+    return "" if peak is None else f"{peak / 2**30:.1f} of {memory_size() / 2**30:.1f} GiB of memory"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that memory, the machine's or a GPU's, is used up.
+
+    torch has a type of its own for a GPU's, and a RuntimeError with these words for the machine's.
+    """
+    kind = type(error).__name__
+    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+
+
+def reuse_freed_memory(reuse: bool = True) -> bool:
     """Let this process keep the memory that it frees, for its next tensors; return whether the C library can do that.
+
+    Args:
+        reuse: False gives it back from now on, as without this: less memory is taken, and more time.
 
     By default glibc gives every block of more than 32 MiB back to the system at once, and each step of training takes
     hundreds of them anew, page by page: with EfficientNet-Lite0 at 112 px, batch 96, that is a third of the time on a
@@ -101,7 +133,8 @@ def reuse_freed_memory() -> bool:
         mallopt(3).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    return mallopt is not None and bool(mallopt(_M_TRIM_THRESHOLD, _KEPT) and mallopt(_M_MMAP_THRESHOLD, _LARGEST))
+    kept, largest = (_KEPT, _LARGEST) if reuse else (_KEPT_BY_DEFAULT, _LARGEST_BY_DEFAULT)
+    return mallopt is not None and bool(mallopt(_M_TRIM_THRESHOLD, kept) and mallopt(_M_MMAP_THRESHOLD, largest))
 
 
 def wait_without_spinning() -> bool:

@@ -138,6 +138,8 @@ def _model(recipe: Recipe, registries: Registries, device: torch.device) -> tupl
     told = list(notices_of(model.backbone))
     if embedding is not None and embedding.weights is not None:
         told.append(fill_embedding(model.embedding, embedding.weights.expanduser()))
+    if recipe.train.recompute:
+        model.recompute()
     if frozen:
         model.freeze(frozen)
         sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.backbone.parameters()]

@@ -22,6 +22,10 @@ P = ParamSpec("P")
 
 _SIGINT_EXIT = 130
 _FAILED_EXIT = 1
+_LESS_MEMORY = (
+    "Training takes less with train.recompute = true, data.cache_gib = 0 or a smaller train.batch_size; metricface run "
+    "--dry-run says how much."
+)
 # typer brings a click of its own or uses the installed one, depending on its version; this is that click's UsageError.
 _Misuse: Any = typer.BadParameter.__base__
 
@@ -87,12 +91,21 @@ def _ended(command: Callable[[], None]) -> int:
         return _failed(f"{where}{_reason(error)}", _FAILED_EXIT)
     except Exception as error:
         from metricface.build.blame import blamed
+        from metricface.machine import is_out_of_memory
 
-        plugins = None if isinstance(error, MemoryError) else blamed(error)
+        if is_out_of_memory(error):
+            return _failed(f"out of memory{_asked(error)}. {_LESS_MEMORY}", _FAILED_EXIT)
+        plugins = blamed(error)
         if plugins is None:
             raise
         return _failed(str(plugins), plugins.exit_code)
     return 0
+
+
+def _asked(error: Exception) -> str:
+    """Return " (...)" with what numpy or torch says of the memory that they could not have; "" for nothing."""
+    said = (str(error).splitlines() or [""])[0].rpartition("DefaultCPUAllocator: ")[2].rstrip(".")
+    return said and f" ({said})"
 
 
 def _reason(error: OSError) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from metricface.errors import UsageError
 from metricface.files import printable
+from metricface.machine import reuse_freed_memory
 
 if TYPE_CHECKING:
     from metricface.cli.render import Screen
@@ -53,6 +54,8 @@ def run(
     registries = installed_registries()
     sets = [overrides or []] if seeds is None else _with_seeds(overrides or [], seeds)
     recipes = [load_recipe(recipe, one, registries) for one in sets]
+    if any(one.train.recompute for one in recipes):  # memory matters more than time
+        reuse_freed_memory(False)
     with Screen() as screen:
         if dry_run:
             document = _dry_run(recipes, registries, screen, out=out, resume=resume, with_seeds=seeds is not None)
@@ -120,5 +123,4 @@ def _dry_run(
         experiment = build_experiment(recipes[0], registries, screen)
         for notice in experiment.notices:
             screen.say(notice)
-        seconds, said = estimate(experiment)
-    return {**experiment.describe(), "training_seconds": round(seconds, 1), "training_takes": said}
+        return {**experiment.describe(), **estimate(experiment)}

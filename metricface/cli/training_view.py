@@ -74,6 +74,7 @@ class TrainingView:
 
     def _show(self, course: Course, now: float) -> None:
         """Draw the bar, or print a line where it is time for one."""
+        from metricface.machine import memory_taken
         from metricface.training.pace import about, duration
 
         pace, left = self._pace, self._pace.seconds_left
@@ -82,7 +83,9 @@ class TrainingView:
         if pace.timed >= _TIMED and not self._estimated:
             self._estimated = True
             apart = "" if pace.has_evaluations else "; evaluations come on top"
-            self._screen.say(f"training will take {about(left)} on {course.device}, by its first {_TIMED} steps{apart}")
+            taken = f" and {memory}" if (memory := memory_taken()) else ""
+            on = f"{taken} on {course.device}, by its first {_TIMED} steps"
+            self._screen.say(f"training will take {about(left)}{on}{apart}")
         loss = sum(self._losses) / len(self._losses)
         text = f"{course.position(pace.step)}, loss {loss:.3f}, {pace.photos_per_second or 0:.0f} photos/s"
         if self._screen.is_live:

@@ -75,6 +75,8 @@ class Registry:
         where = f"{self.kind.name} {point.name!r} ({point.value} of {package})"
         try:
             component = point.load()
+        except MemoryError:  # no fault of the package's
+            raise
         except (Exception, SystemExit) as error:
             reason = (
                 f"cannot be imported ({type(error).__name__}: {_one_line(error)}). "

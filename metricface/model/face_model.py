@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Self, cast
 
 import torch
@@ -12,6 +13,7 @@ from metricface.contracts import Backbone, HasParameterStages, InputSpec
 from metricface.contracts.returned import shown, wrong_return
 from metricface.errors import PluginError, RecipeError
 from metricface.model.embedding_layer import EmbeddingLayer
+from metricface.model.recompute import blocks_of, recomputing
 from metricface.model.views import views_of
 from metricface.model.whitening import Whitening
 
@@ -56,6 +58,7 @@ class FaceModel(nn.Module):
                 self.whitening = Whitening(features, layer.whitening)
             self.embedding = nn.Sequential(nn.Linear(features, layer.dim, bias=False), nn.BatchNorm1d(layer.dim))
         self._frozen: tuple[str, ...] = ()
+        self._recomputes = False
 
     def freeze(self, stages: int) -> None:
         """Take the backbone's first stages out of training, for good.
@@ -87,6 +90,19 @@ class FaceModel(nn.Module):
         )
         self.train(self.training)
 
+    def recompute(self) -> None:
+        """Train in less memory and more time from now on, see recomputing.
+
+        Raises:
+            RecipeError: the backbone has no blocks that could be computed again one by one.
+        """
+        if not blocks_of(self.backbone):
+            raise RecipeError(
+                "train.recompute: this backbone repeats no blocks (members of a Sequential or ModuleList with several "
+                "layers of their own). Take train.recompute out, or use another backbone."
+            )
+        self._recomputes = True
+
     def train(self, mode: bool = True) -> Self:
         """Set the training mode of all but the frozen stages, which stay in evaluation mode."""
         super().train(mode)
@@ -103,7 +119,9 @@ class FaceModel(nn.Module):
         return embeddings
 
     def _embed(self, images: Tensor) -> Tensor:
-        given = self.backbone(images)
+        recomputes = self._recomputes and self.training and torch.is_grad_enabled()
+        with recomputing(self.backbone) if recomputes else nullcontext():
+            given = self.backbone(images)
         wanted = (len(images), self.backbone.feature_dim)
         if not isinstance(given, Tensor) or given.shape != wanted:
             raise wrong_return(self.backbone, f"returned {shown(given)}, not features of shape {wanted}")

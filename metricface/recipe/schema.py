@@ -75,6 +75,8 @@ class TrainSection(Section):
         workers: processes that prepare batches; "auto" uses none on a CPU.
         threads: that torch computes with; "auto" leaves that to torch (`OMP_NUM_THREADS`, or a thread for each core).
             Another number changes the last digits of figures.
+        recompute: compute what is inside the backbone's blocks again for the gradient in place of keeping it: less
+            memory, more time, the same numbers.
     """
 
     epochs: Annotated[int, Field(gt=0)]
@@ -91,6 +93,7 @@ class TrainSection(Section):
     device: str = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
+    recompute: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from metricface.evaluation.report.markdown import report_markdown
 from metricface.evaluation.report.outcomes import file_stem, write_outcomes
 from metricface.evaluation.report.plots import plot_losses, plot_metrics
 from metricface.files import write_json, write_text
+from metricface.machine import peak_memory
 from metricface.runs.folder import RunFolder, now
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.state import TrainingState
@@ -63,6 +64,7 @@ def write_report(
         "device": record["device"],
         "precision": experiment.state.precision.reason,
     }
+    folder.write_record(peak_memory=peak_memory())
     write_json(folder.report_path, report)
     write_text(folder.report_page, report_markdown(results, report))
     _draw(experiment, folder, results)

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import typer
 from support.task_b_tree import make_tree, write_recipe
 from typer.testing import CliRunner, Result
@@ -125,6 +127,26 @@ def test_what_the_system_refuses_is_one_line(error: OSError, said: str, capsys: 
     with pytest.raises(typer.Exit) as ended:
         guarded(command)()
     assert (ended.value.exit_code, capsys.readouterr().err) == (1, f"error: {said}\n")
+
+
+OUT_OF_MEMORY = {
+    "torch": (lambda: torch.empty(2**50), "can't allocate memory: you tried to allocate 4503599627370496 bytes. "),
+    "numpy": (lambda: np.ones(2**50), "Unable to allocate 8.00 PiB for an array with shape (1125899906842624,) "),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_MEMORY)
+def test_memory_that_is_used_up_is_one_line_with_what_takes_less(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command, said = OUT_OF_MEMORY[name]
+    with pytest.raises(typer.Exit) as ended:
+        guarded(command)()
+    line = capsys.readouterr().err
+    assert ended.value.exit_code == 1
+    assert line.startswith(f"error: out of memory ({said}")
+    assert line.endswith(
+        "). Training takes less with train.recompute = true, data.cache_gib = 0 or a smaller train.batch_size; "
+        "metricface run --dry-run says how much.\n"
+    )
 
 
 def test_an_error_that_is_not_the_systems_is_not_passed_off_as_the_users() -> None:

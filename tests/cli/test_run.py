@@ -176,6 +176,9 @@ def test_dry_run_checks_everything_and_writes_nothing(recipe: Path, tmp_path: Pa
     assert document["training_seconds"] > 0
     said = r"about [\d.]+ (s|min|h) on cpu \(by \d timed steps? and a timed forward pass for the evaluations\)"
     assert re.fullmatch(said, document["training_takes"])
+    assert document["memory_bytes"] > 0
+    said = r"[\d.]+ of [\d.]+ GiB of memory \(by these steps\), 0\.0 GiB of it decoded photos"
+    assert re.fullmatch(said, document["memory"])
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
