@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -126,6 +127,16 @@ def batches(on: SamplerOnTrial) -> None:
             raise Violation(f"{where} has the indices {min(batch)} to {max(batch)}")
 
 
+@check("single", why="Batch normalisation cannot train on a batch of one photo, and the epoch ends there.")
+def single(on: SamplerOnTrial) -> None:
+    """No batch has a single photo, also where one is left over after the others."""
+    people = next(number for number in itertools.count(_PEOPLE) if len(PeoplesPhotos(number)) % on.batch_size == 1)
+    odd = replace(on, photos=PeoplesPhotos(people))
+    for number, batch in enumerate(odd.epoch(0)):
+        if len(batch) == 1:
+            raise Violation(f"{odd}: batch {number} has one photo")
+
+
 @check("coverage", why="A person or photo that is never drawn is never learnt, and nothing in a report shows it.")
 def coverage(on: SamplerOnTrial) -> None:
     """No class is missing from an epoch, and in 20 epochs every photo is drawn."""
@@ -216,5 +227,5 @@ def inputs(on: SamplerOnTrial) -> None:
 
 SUITE = Suite(
     prepare,
-    (length, batches, coverage, seed, ranks, resume, no_photos, random_state, inputs),
+    (length, batches, single, coverage, seed, ranks, resume, no_photos, random_state, inputs),
 )

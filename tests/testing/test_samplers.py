@@ -66,6 +66,11 @@ def batches(change: object) -> type:
     return flawed(batches=changed)
 
 
+def one_left_over(self: Dealt, epoch: int) -> Iterator[list[int]]:
+    order = self.order(epoch).tolist()
+    yield from (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+
+
 class Positional(Dealt):
     """A parameter by position."""
 
@@ -166,6 +171,7 @@ FLAWS: Flaws = {
     "made": (Unmakeable, "ValueError: no licence"),
     "length": (flawed(__len__=one_short, batches=lambda self, epoch: iter([[0]])), "1 batches in epoch 0, len() is"),
     "batches": (batches(lambda self, batch, number: np.array(batch)), "batch 0 is a ndarray of int64"),
+    "single": (flawed(batches=one_left_over), "batch 14 has one photo"),
     "coverage": (flawed(order=of_one_class), "epoch 0 has no photo of class 0"),
     "seed": (flawed(order=in_order), "epoch 1 has the batches of epoch 0"),
     "ranks": (flawed(batches=of_everyone), "world_size 2: two processes draw the same batches"),
