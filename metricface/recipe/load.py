@@ -15,12 +15,12 @@ from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, nearest
 from metricface.model.embedding_layer import EmbeddingSection
+from metricface.recipe.bases import BASE, WITHOUT, read_recipe
 from metricface.recipe.checking import FILLED_IN, checked_table
 from metricface.recipe.lint import lint
 from metricface.recipe.overrides import apply_overrides
 from metricface.recipe.photo_size import with_usual_size
 from metricface.recipe.problems import Problems
-from metricface.recipe.reading import read_table
 from metricface.recipe.refusals import refusals_of
 from metricface.recipe.schema import (
     ComponentSpec,
@@ -58,8 +58,8 @@ def load_recipe(
     """
     registries = installed_registries() if registries is None else registries
     path = Path(path)
-    table, lines = read_table(path)
-    problems = Problems(str(path), lines, table)
+    table, places = read_recipe(path)
+    problems = Problems(str(path), places, table)
     apply_overrides(table, overrides, _REPEATS, problems)
     recipe = _Reader(table, registries, problems).recipe(path)
     if recipe is not None:
@@ -112,7 +112,9 @@ class _Reader:
         for section, value in list(self._table.items()):
             if section not in _REPEATS:
                 listed = ", ".join(_REPEATS)
-                self._problem((section,), f"unknown section.{nearest(section, _REPEATS)} Sections: {listed}")
+                self._problem(
+                    (section,), f"unknown section.{nearest(section, (*_REPEATS, BASE, WITHOUT))} Sections: {listed}"
+                )
             elif _REPEATS[section] and not _is_tables(value):
                 self._problem((section,), f"may stand more than once: write [[{section}]]")
                 del self._table[section]

@@ -18,15 +18,15 @@ class Problems:
 
     Args:
         file: the recipe as the user named it.
-        lines: path -> line in it.
+        places: path -> `file:line` that says it.
         table: the parsed recipe; an element of an array is called by the name that stands there.
 
     Attributes:
         warnings: what does not keep a recipe from being used, in the same form.
     """
 
-    def __init__(self, file: str, lines: Mapping[KeyPath, int], table: Mapping[str, Any]) -> None:
-        self._file, self._lines, self._table = file, lines, table
+    def __init__(self, file: str, places: Mapping[KeyPath, str], table: Mapping[str, Any]) -> None:
+        self._file, self._places, self._table = file, places, table
         self._overridden: dict[KeyPath, str] = {}
         self._recipe: list[str] = []
         self._plugins: list[str] = []
@@ -78,8 +78,8 @@ class Problems:
         while path:
             if path in self._overridden:
                 return f"--set {self._overridden[path]}"
-            if path in self._lines:
-                return f"{self._file}:{self._lines[path]}"
+            if path in self._places:
+                return self._places[path]
             path = path[:-1]
         return self._file
 
