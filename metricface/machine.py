@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import platform
 import sys
@@ -154,8 +155,12 @@ def wait_without_spinning() -> bool:
     return True
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_device(wanted: str, where: str = "train.device") -> torch.device:
     """Return the device for `train.device`: "auto" takes CUDA when there is one.
+
+    Args:
+        wanted: "auto", or what torch calls a device.
+        where: it was asked for, for the message.
 
     Raises:
         RecipeError: no such device here.
@@ -166,11 +171,13 @@ def choose_device(wanted: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).cpu()  # "meta" can make a tensor and compute nothing
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0].removesuffix(".")
+        here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        usable = ["auto", "cpu", *(name for name, is_here in here.items() if is_here)]
         raise RecipeError(
-            f"train.device: {wanted!r} is not on this machine ({str(error).splitlines()[0]}). "
-            'Use "auto", "cpu" or "cuda".'
+            f"{where}: {wanted!r} is not on this machine ({reason}). Use {', '.join(map(json.dumps, usable))}."
         ) from error
     return device
 

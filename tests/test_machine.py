@@ -73,12 +73,26 @@ def test_a_world_offers_its_rank_and_size_by_the_names_that_components_ask_for()
         World(4, 4)
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(
-        RecipeError, match=r"^train\.device: 'gpu' is not on this machine \(.*\)\. Use \"auto\", \"cpu\""
-    ):
-        choose_device("gpu")
+    for has_cuda, usable in ((False, '"auto", "cpu"'), (True, '"auto", "cpu", "cuda"')):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda has=has_cuda: has)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        with pytest.raises(
+            RecipeError, match=rf"^train\.device: 'gpu' is not on this machine \([^\n]*\)\. Use {usable}\.$"
+        ):
+            choose_device("gpu")
+    with pytest.raises(RecipeError, match=r"^--device: 'meta' is not on this machine \(Cannot copy out of meta tensor"):
+        choose_device("meta", "--device")  # torch makes tensors on it, and computes nothing
+
+
+def test_why_a_device_cannot_be_used_is_the_first_sentence_that_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def empty(*_: object, **__: object) -> None:
+        raise RuntimeError("Found no NVIDIA driver on your system. Please see http://x.example. Or not.\nAt: line 3")
+
+    monkeypatch.setattr(torch, "empty", empty)
+    with pytest.raises(RecipeError, match=r"'cuda' is not on this machine \(Found no NVIDIA driver on your system\)"):
+        choose_device("cuda")
 
 
 def test_photos_are_read_and_written_with_the_usable_cores_alone(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 
 from metricface.components.registry import Registries
 from metricface.contracts import Dataset, Evaluator, HasMetricsOn
+from metricface.data.person_names import composed
 from metricface.errors import DataError, RecipeError
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import Recipe
@@ -27,7 +27,7 @@ def check_people_apart(splits: Mapping[str, Dataset]) -> None:
     """
     seen: dict[str, str] = {}
     for split, dataset in splits.items():
-        people = sorted({_composed(item.identity) for item in dataset.items if item.identity})
+        people = sorted({composed(item.identity) for item in dataset.items if item.identity})
         twice = [person for person in people if person in seen]
         if twice:
             named = ", ".join(twice[:_NAMED]) + (f" and {len(twice) - _NAMED} more" * (len(twice) > _NAMED))
@@ -43,7 +43,7 @@ def people_alike(splits: Mapping[str, Dataset]) -> list[str]:
     alike: dict[str, set[str]] = {}
     for dataset in splits.values():
         for name in {item.identity for item in dataset.items if item.identity}:
-            alike.setdefault(_composed(name).casefold(), set()).add(name)
+            alike.setdefault(composed(name).casefold(), set()).add(name)
     pairs = sorted(sorted(names) for names in alike.values() if len(names) > 1)
     if not pairs:
         return []
@@ -53,11 +53,6 @@ def people_alike(splits: Mapping[str, Dataset]) -> list[str]:
         f"data: names that differ in case or in the spelling of an accent alone are taken for different people "
         f"({named}{more}). Give one person one name."
     ]
-
-
-def _composed(name: str) -> str:
-    """Return a name with each accent in its letter: macOS may write them apart."""
-    return unicodedata.normalize("NFC", name)
 
 
 def check_classes_left(train: Dataset) -> None:

@@ -10,6 +10,9 @@ import typer
 from metricface.errors import UsageError, nearest
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Photos at once: fewer for less memory, at the same results.")]
+Device = Annotated[str, typer.Option(help='Where to compute, as train.device: "auto", "cpu", "cuda", "cuda:1", "mps".')]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Model = Annotated[Path, typer.Argument(help="A run folder or a model folder.", show_default=False)]
 
 
@@ -25,3 +28,14 @@ def check_model(path: Path) -> None:
         near = nearest(path.name, (other.name for other in path.parent.glob("*") if other.is_dir()))
         raise UsageError(f"{path}: no such folder.{near} Name a run folder or its model folder.")
     RunFolder(path).check_has_model()
+
+
+def check_device(name: str) -> None:
+    """Refuse a --device that is not on this machine, before anything is read.
+
+    Raises:
+        RecipeError: says why it cannot be used.
+    """
+    from metricface.machine import choose_device
+
+    choose_device(name, "--device")

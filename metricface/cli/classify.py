@@ -12,23 +12,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metricface.cli.arguments import Model, check_model
+from metricface.cli.arguments import BatchSize, Device, Force, Model, check_device, check_model
 from metricface.errors import UsageError
 
 if TYPE_CHECKING:
-    from metricface.deploy.classify import Labelled
+    from metricface.deploy.classify import Classifier, Labelled
+
+
+Photos = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PHOTOS",
+        help="Photos, folders of them (all below counts), patterns in quotes: 'new/**/*.jpg'. Hidden ones if named.",
+        show_default=False,
+    ),
+]
 
 
 def classify(
     model: Model,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Photos, in it and below.", show_default=False)],
+    photos: Photos,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="CSV to write: path, label, probability, status.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per photo.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the CSV if it is there.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 64,
+    force: Force = False,
+    batch_size: BatchSize = 64,
+    device: Device = "auto",
 ) -> None:
     """Label photos with a trained classifier; classes, threshold and temperature come from the model folder."""
     if out is None and not as_json:
@@ -37,23 +48,31 @@ def classify(
     if out is not None:
         _check(out, force=force)
     from metricface.cli.render import Screen
-    from metricface.components.registry import installed_registries
-    from metricface.deploy.classify import Classifier, find_photos, write_csv
+    from metricface.data.named_photos import find_photos
+    from metricface.deploy.classify import write_csv
 
+    check_device(device)
     with Screen() as screen:
-        classifier = Classifier(model, installed_registries())
-        for notice in classifier.notices:
+        found = find_photos(photos)
+        classifier = _classifier(model, device)
+        for notice in (*classifier.notices, *found.notices):
             screen.say(notice)
-        found = find_photos(folder)
         counts: Counter[bool] = Counter()
         rows = _shown(classifier.label(found.photos, batch_size, screen.progress("classifying")), counts, as_json)
         if out is None:
             deque(rows, maxlen=0)
         else:
             write_csv(out, rows)
-        screen.say(f"{counts[True]} photos labelled, {counts[False]} unreadable, {found.ignored} other files ignored")
+        screen.say(f"{counts[True]} photos labelled, {counts[False]} unreadable")
     if out is not None and not as_json:
         print(out)
+
+
+def _classifier(model: Path, device: str) -> Classifier:
+    from metricface.components.registry import installed_registries
+    from metricface.deploy.classify import Classifier
+
+    return Classifier(model, installed_registries(), device=device)
 
 
 def _shown(rows: Iterable[Labelled], counts: Counter[bool], as_json: bool) -> Iterator[Labelled]:

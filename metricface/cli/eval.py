@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metricface.cli.arguments import Model, check_model
+from metricface.cli.arguments import BatchSize, Device, Force, Model, check_device, check_model
 from metricface.errors import UsageError
+
+if TYPE_CHECKING:
+    from metricface.contracts import Result
 
 Data = Annotated[
     Path | None,
@@ -21,9 +26,17 @@ Gallery = Annotated[
     typer.Option(help="People's folders whose clean photos make the gallery. Needs --probe.", show_default=False),
 ]
 Probe = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
-        help="People's folders whose photos are identified; people not in the gallery are unknown.", show_default=False
+        help="Photos to identify: people's folders, one person's, files, patterns in quotes; may be repeated. People "
+        "not in the gallery are unknown.",
+        show_default=False,
+    ),
+]
+MoreProbes = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="PHOTOS", help="More of --probe, as a shell writes out --probe photos/*.jpg.", show_default=False
     ),
 ]
 OutcomesFolder = Annotated[
@@ -34,30 +47,32 @@ OutcomesFolder = Annotated[
 
 def evaluate(
     model: Model,
+    photos: MoreProbes = None,
     data: Data = None,
     gallery: Gallery = None,
     probe: Probe = None,
     outcomes: OutcomesFolder = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON document.")] = False,
+    batch_size: BatchSize = 64,
+    device: Device = "auto",
 ) -> None:
     """Evaluate a trained model with the evaluators of its recipe, or on a gallery and probes of one's own."""
-    folders = _both(gallery, probe, data)
+    named = _both(gallery, probe or [], photos or [], data)
     check_model(model)
     from metricface.cli.render import Screen, show_report
     from metricface.components.registry import installed_registries
     from metricface.deploy.evaluate import evaluate_model
-    from metricface.evaluation.report.outcomes import write_outcomes
-    from metricface.files import made_folder
-    from metricface.runs.folder import RunFolder
 
-    written = None if outcomes is None else RunFolder(outcomes).outcomes  # as a run has them: compare finds them
-    with nullcontext() if written is None else made_folder(written, "--outcomes"):
-        with Screen() as screen:
-            results, evaluated_on = evaluate_model(
-                model, data, installed_registries(), screen, gallery_and_probes=folders
-            )
-        if written is not None:
-            write_outcomes(written, results)
+    with _outcomes(outcomes, force=force) as write, Screen() as screen:
+        check_device(device)
+        results, evaluated_on = evaluate_model(
+            *(model, data, installed_registries(), screen),
+            gallery_and_probes=named,
+            device=device,
+            batch_size=batch_size,
+        )
+        write(results)
     if as_json:
         short = {name: result.short() for name, result in results.items()}
         print(json.dumps({**short, "results": {name: result.to_json() for name, result in results.items()}}, indent=2))
@@ -65,13 +80,37 @@ def evaluate(
         show_report(results, {"data": evaluated_on})
 
 
-def _both(gallery: Path | None, probe: Path | None, data: Path | None) -> tuple[Path, Path] | None:
-    """Return the folders of gallery and probes, None without either; refuse one without the other."""
-    if gallery is None and probe is None:
+@contextmanager
+def _outcomes(folder: Path | None, *, force: bool) -> Iterator[Callable[[Mapping[str, Result]], None]]:
+    """Refuse, before any work, outcomes that could not or should not be written; yield what writes them."""
+    from metricface.evaluation.report.outcomes import write_outcomes
+    from metricface.files import made_folder
+    from metricface.runs.folder import RunFolder
+
+    if folder is None:
+        yield lambda _: None
+        return
+    written = RunFolder(folder).outcomes  # as a run has them: compare finds them
+    there = sorted(written.glob("*.csv"))
+    if there and not force:
+        raise UsageError(
+            f"{written}: holds outcomes already ({there[0].name}). Name another folder, or replace them with --force."
+        )
+    with made_folder(written, "--outcomes"):
+        yield partial(write_outcomes, written, instead_of=there)
+
+
+def _both(
+    gallery: Path | None, probe: Sequence[Path], more: Sequence[Path], data: Path | None
+) -> tuple[Path, Sequence[Path]] | None:
+    """Return the folder of the gallery and all probes, None without either; refuse one without the other."""
+    if more and not probe:
+        raise UsageError(f"{more[0]}: one MODEL only. Photos to identify follow --probe, beside --gallery.")
+    if gallery is None and not probe:
         return None
-    if gallery is None or probe is None:
+    if gallery is None or not probe:
         given, missing = ("--probe", "--gallery") if gallery is None else ("--gallery", "--probe")
         raise UsageError(f"{given}: stands alone. Name the other folder with {missing}, or use --data for one of both.")
     if data is not None:
         raise UsageError(f"--data: cannot stand beside --gallery and --probe (got {data}). Omit one or the other.")
-    return gallery, probe
+    return gallery, [*probe, *more]

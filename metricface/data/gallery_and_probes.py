@@ -10,40 +10,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, Item
+from metricface.data.person_names import composed
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
 
 
 class GalleryAndProbes:
-    """Two datasets as one, in which every photo has the role gallery or probe; people are matched by name.
+    """Datasets as one, in which every photo has the role gallery or probe; people are matched by name, two
+    spellings of an accent taken for one.
 
     A notice tells of photos that are in both, byte for byte.
 
     Args:
-        gallery, probes: the datasets.
+        gallery: a dataset.
+        probes: one or several.
     """
 
-    def __init__(self, gallery: Dataset, probes: Dataset) -> None:
-        self._parts = (gallery, probes)
-        self.label_names = tuple(sorted({*gallery.label_names, *probes.label_names}))
-        self.items: Sequence[Item] = [*self._with_role(gallery, GALLERY), *self._with_role(probes, PROBE)]
+    def __init__(self, gallery: Dataset, *probes: Dataset) -> None:
+        self._parts = (gallery, *probes)
+        self.label_names = tuple(sorted({composed(name) for part in self._parts for name in part.label_names}))
+        probing = [item for part in probes for item in self._with_role(part, PROBE)]
+        self.items: Sequence[Item] = [*self._with_role(gallery, GALLERY), *probing]
         enrolled = [item.path for item in gallery.items if item.condition == CLEAN]
-        twice = _twice(enrolled, [item.path for item in probes.items])
-        self.notices: Sequence[str] = (*gallery.notices, *probes.notices, *_tell(twice))
+        twice = _twice(enrolled, [item.path for item in probing])
+        self.notices: Sequence[str] = (*(notice for part in self._parts for notice in part.notices), *_tell(twice))
 
     def __len__(self) -> int:
         return len(self.items)
 
     def read(self, index: int) -> Image:
         """Return photo `index` as uint8 (H, W, 3) RGB."""
-        gallery, probes = self._parts
-        return gallery.read(index) if index < len(gallery) else probes.read(index - len(gallery))
+        for part in self._parts[:-1]:
+            if index < len(part):
+                return part.read(index)
+            index -= len(part)
+        return self._parts[-1].read(index)
 
     def _with_role(self, dataset: Dataset, role: str) -> Iterator[Item]:
         labels = {name: label for label, name in enumerate(self.label_names)}
         for item in dataset.items:
-            label = labels[dataset.label_names[item.label]]
+            label = labels[composed(dataset.label_names[item.label])]
             yield replace(item, label=label, attributes={**item.attributes, ROLE: role})
 
 

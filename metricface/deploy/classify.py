@@ -1,11 +1,10 @@
-"""Labelling a folder of photos with a trained classifier: `metricface classify`."""
+"""Labelling photos with a trained classifier: `metricface classify`."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,9 +19,8 @@ from metricface.build.model_folder import LoadedModel, load_model, named_evaluat
 from metricface.components.registry import Registries
 from metricface.contracts import Head, Progress
 from metricface.contracts.results import OperatingPoint
-from metricface.data.images import is_image
 from metricface.data.photos import PhotoFiles
-from metricface.errors import DataError, ModelError
+from metricface.errors import ModelError
 from metricface.evaluation.subject import Embedded, embed_photos, logits_of
 from metricface.files import as_cell, write_atomically
 from metricface.functional.metrics.calibration import class_logits, probabilities
@@ -55,14 +53,6 @@ class Labelled:
     status: str = OK
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a folder holds: its photos in order, and how many other files were ignored."""
-
-    photos: Sequence[Path]
-    ignored: int
-
-
 class Classifier:
     """A model folder's classifier: everything that it needs comes from there.
 
@@ -71,7 +61,7 @@ class Classifier:
         registries: kind -> registry; None looks at the installed packages.
         device: as `train.device`.
 
-    `notices` are remarks for the user.
+    `notices` are remarks for the user: what decides, and where it comes from.
 
     Raises:
         ModelError: no usable model, or one that keeps no classifier.
@@ -80,6 +70,7 @@ class Classifier:
     def __init__(
         self, path: str | PathLike[str], registries: Registries | None = None, *, device: str = "auto"
     ) -> None:
+        self._device = choose_device(device, "device")
         loaded = load_model(path, registries)
         fitted = _operating_points(loaded)
         if loaded.head is None:
@@ -91,8 +82,7 @@ class Classifier:
         point = next(iter(fitted.values()), None)
         self.threshold = _HALF if point is None else point.threshold
         self.temperature = 1.0 if point is None else point.values.get("temperature", 1.0)
-        self.notices = _notices(loaded.folder, list(fitted))
-        self._device = choose_device(device)
+        self.notices = _notices(loaded.folder, self.labels, fitted)
         self._model: nn.Module = laid_out(loaded.model, self._device)
         self._head: Head = make.on(self._device, loaded.head)
         self._preprocessing = loaded.preprocessing
@@ -140,45 +130,24 @@ def _operating_points(loaded: LoadedModel) -> dict[str, OperatingPoint]:
     }
 
 
-def _notices(folder: Path, fitted: Sequence[str]) -> tuple[str, ...]:
-    """Return what to say of the threshold: that there is none, or that there are others."""
+def _notices(folder: Path, labels: Sequence[str], fitted: Mapping[str, OperatingPoint]) -> tuple[str, ...]:
+    """Return what to say of the threshold: what it decides and where it comes from, or that there is none."""
+    first, *others = fitted or ("",)
+    temperature = f", temperature {fitted[first].values.get('temperature', 1.0):.4g}" if fitted else ""
+    if len(labels) != 2:
+        return (f"{folder}: no threshold, the most probable of {len(labels)} classes decides{temperature}",)
     if not fitted:
         return (f"{folder}: no threshold could be fitted (its report says why): 0.5 is used.",)
-    first, *others = fitted
-    return (f"{folder}: the threshold of {first} is used, not that of {', '.join(others)}.",) if others else ()
+    point = fitted[first]
+    of_several = f"the threshold of {first} is used, not that of {', '.join(others)}: " if others else "threshold "
+    return (
+        f"{folder}: {of_several}{point.threshold:.4g}, {labels[1]} at or above it, {labels[0]} below ({point.rule}, "
+        f"fitted on {point.fitted_on}){temperature}",
+    )
 
 
 def _unreadable(path: Path, why: str) -> Labelled:
     return Labelled(str(path), status=why.removeprefix(f"{path}: "))
-
-
-def find_photos(folder: Path) -> Found:
-    """Return all photos in a folder and the folders in it, sorted; hidden files and other suffixes are ignored.
-
-    Raises:
-        DataError: no such folder, one that cannot be read, or no photo in it.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}. Name a folder of photos."
-        )
-    photos: list[Path] = []
-    ignored = 0
-    seen: set[str] = set()
-    for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link that leads back
-            folders.clear()
-            continue
-        seen.add(real)
-        found = [path for name in names if not name.startswith(".") and is_image(path := Path(root, name))]
-        ignored += len(names) - len(found)
-        photos += found
-    if not photos:
-        raise DataError(
-            f"{folder}: no photo in it ({ignored} other files). Name a folder of JPEG, PNG or other photos."
-        )
-    return Found(sorted(photos), ignored)
 
 
 def write_csv(path: Path, rows: Iterable[Labelled]) -> None:
@@ -196,7 +165,3 @@ def _write_rows(file: IO[bytes], rows: Iterable[Labelled]) -> None:
         writer.writerow([as_cell(cell) for cell in (row.path, row.label, probability, row.status)])
     text.flush()
     text.detach()
-
-
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Check its permissions.") from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from metricface.build.model_folder import LoadedModel, load_model, named_evaluat
 from metricface.components.registry import Registries, installed_registries
 from metricface.contracts import Console, Dataset, Evaluator, Silent, wants_logits
 from metricface.contracts.results import Result
+from metricface.data.folders import shortened
 from metricface.data.gallery_and_probes import GalleryAndProbes
 from metricface.data.photos import Photos
+from metricface.deploy.probes import find_probes
 from metricface.errors import ModelError
 from metricface.evaluation.subject import ModelSubject
 from metricface.machine import choose_device, worker_count
@@ -37,8 +40,9 @@ def evaluate_model(
     registries: Registries | None = None,
     console: Console | None = None,
     *,
-    gallery_and_probes: tuple[Path, Path] | None = None,
+    gallery_and_probes: tuple[Path, Path | Sequence[Path]] | None = None,
     device: str = "auto",
+    batch_size: int = 64,
 ) -> tuple[dict[str, Result], dict[str, Any]]:
     """Return the results of a model's own evaluators, and what was evaluated on.
 
@@ -50,30 +54,30 @@ def evaluate_model(
         data: a data root (its val split is used), a split folder, or None for the root that it was trained on.
         registries: kind -> registry; None looks at the installed packages.
         console: told of notices and progress; None for a silent one.
-        gallery_and_probes: two folders of people's folders to identify with instead of `data`, whatever evaluators
-            the model has.
+        gallery_and_probes: people's folders, and photos to identify, see `probes.find_probes`, instead of `data`.
         device: as `train.device`.
+        batch_size: photos at once.
 
     Raises:
         ModelError: no usable model, or one without evaluators. DataError: the data is missing or unfit.
     """
     registries = installed_registries() if registries is None else registries
-    console = Silent() if console is None else console
+    chosen = choose_device(device, "device")
     loaded = load_model(path, registries)
-    if gallery_and_probes is None:
-        asked = _stored_data(loaded.description, None if data is None else Path(data), registries)
-    else:
+    if gallery_and_probes is not None:
         asked = _gallery_and_probes(loaded.description, *gallery_and_probes, registries)
-    evaluators = _evaluators(loaded, asked.evaluators, registries)
-    for evaluator in evaluators.values():
-        evaluator.check(asked.dataset)
-    subject = _subject(loaded, asked.dataset, console, choose_device(device))
+    else:
+        asked = _stored_data(loaded.description, None if data is None else Path(data), registries)
+    evaluators = _evaluators(loaded, asked, registries)
+    subject = _subject(loaded, asked.dataset, console or Silent(), chosen, batch_size)
     points = {} if asked.fitted_here else loaded.operating_points
     results = {name: evaluator(subject.offering(points.get(name, ()))) for name, evaluator in evaluators.items()}
     return results, {**asked.named, **describe_photos(subject.dataset)}
 
 
-def _subject(loaded: LoadedModel, dataset: Dataset, console: Console, device: torch.device) -> ModelSubject:
+def _subject(
+    loaded: LoadedModel, dataset: Dataset, console: Console, device: torch.device, batch_size: int
+) -> ModelSubject:
     """Read the photos, tell of those that cannot be read, and return the model with them."""
     photos = Photos(dataset, loaded.preprocessing, _CACHE, console.progress("reading"))
     for notice in photos.notices:
@@ -84,6 +88,7 @@ def _subject(loaded: LoadedModel, dataset: Dataset, console: Console, device: to
         loaded.preprocessing,
         head=make.on(device, loaded.head),
         device=device,
+        batch_size=batch_size,
         workers=worker_count("auto", device),
         progress=console.progress("evaluating"),
     )
@@ -115,30 +120,37 @@ def _stored_data(description: Description, data: Path | None, registries: Regist
     return _Asked(dataset, evaluators, {"root": str(root), "split": split or root.name}, fitted_here)
 
 
-def _gallery_and_probes(description: Description, gallery: Path, probes: Path, registries: Registries) -> _Asked:
-    """Return two folders of people's folders as one dataset, to be identified as the model's recipe says or plainly."""
-    folders = ComponentSpec("dataset", "identity-folder")
-    parts = [make.component(registries, folders, root=root, split="") for root in (gallery, probes)]
-    named = {"root": f"gallery {gallery}, probes {probes}", "split": f"gallery {gallery.name}, probes {probes.name}"}
+def _gallery_and_probes(
+    description: Description, gallery: Path, probes: Path | Sequence[Path], registries: Registries
+) -> _Asked:
+    """Return a gallery and probes as one dataset, to be identified as the model's recipe says or plainly."""
+    named = [probes] if isinstance(probes, Path) else probes
+    folders = partial(make.component, registries, ComponentSpec("dataset", "identity-folder"), split="")
+    enrolled = folders(root=gallery)
+    parts = find_probes(named, enrolled.label_names, lambda root: folders(root=root))
+    on = {
+        "root": f"gallery {gallery}, probes {shortened([str(path) for path in named])}",
+        "split": f"gallery {gallery.name}, probes {shortened([path.name or str(path) for path in named])}",
+    }
     known = named_evaluators(description)
     evaluators = {name: part for name, part in known.items() if part.is_ours(IDENTIFICATION)} or {
         IDENTIFICATION: _PLAIN
     }
-    return _Asked(GalleryAndProbes(*parts), evaluators, named, fitted_here=False)
+    return _Asked(GalleryAndProbes(enrolled, *parts), evaluators, on, fitted_here=False)
 
 
-def _evaluators(
-    loaded: LoadedModel, references: Mapping[str, Reference], registries: Registries
-) -> dict[str, Evaluator]:
-    """Return the evaluators by name, or refuse a model that has none or lacks what one needs."""
-    if not references:
+def _evaluators(loaded: LoadedModel, asked: _Asked, registries: Registries) -> dict[str, Evaluator]:
+    """Return the evaluators by name, or refuse a model that has none, and what lacks something that one needs."""
+    if not asked.evaluators:
         raise ModelError(f"{loaded.folder}: its recipe had no [[evaluate]], so there is nothing to compute.")
     found: dict[str, Evaluator] = {}
-    for name, reference in references.items():
+    for name, reference in asked.evaluators.items():
         stored = stored_component(registries, "evaluator", reference)
         found[name] = make.component(registries, stored, class_names=loaded.description.labels)
         if wants_logits(found[name]) and loaded.head is None:
             raise ModelError(
                 f"{loaded.folder}: evaluator {name!r} needs class logits, but the model folder keeps no head."
             )
+    for evaluator in found.values():
+        evaluator.check(asked.dataset)
     return found

@@ -80,7 +80,7 @@ def test_classify_decides_as_eval_does_on_other_photos(finished: Path, tmp_path:
     figures = json.loads(metricface("eval", finished, "--data", other, "--json").stdout)["classification"]
     done = metricface("classify", finished, other / "val", "-o", tmp_path / "out.csv")
     assert done.exit_code == 0, done.output
-    assert "60 photos labelled, 0 unreadable, 0 other files ignored" in done.stderr
+    assert "60 photos labelled, 0 unreadable\n" in done.stderr
     rows = rows_of(tmp_path / "out.csv")
     assert [row["path"] for row in rows] == sorted(map(str, other.rglob("*.png")))
     assert {row["status"] for row in rows} == {"ok"}
@@ -104,6 +104,9 @@ def mixed(tree: Path, tmp_path: Path) -> Path:
     (folder / "a" / "broken.jpg").write_bytes(b"no photo")
     (folder / "a" / "empty.PNG").write_bytes(b"")
     (folder / "a" / "notes.txt").write_text("x")
+    (folder / "a" / "phone.HEIC").write_bytes(b"x")
+    (folder / ".trash").mkdir()
+    shutil.copy(folder / "b" / "000.png", folder / ".trash")
     (folder / "a" / "._000.png").write_bytes(b"x")
     (folder / "b" / "again").symlink_to(folder)
     return folder
@@ -121,7 +124,9 @@ def test_damaged_photos_are_rows_with_a_reason(finished: Path, mixed: Path, tmp_
     }
     assert rows[1]["status"] == "the file is empty"
     assert len(rows) == 22
-    assert "20 photos labelled, 2 unreadable, 2 other files ignored" in done.stderr
+    assert "left out as no photos: 1 .heic, 1 .txt. Convert .heic to JPEG" in done.stderr
+    assert "20 photos labelled, 2 unreadable\n" in done.stderr
+    assert f"{finished}/model: threshold 0." in done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[0] == {**rows[0], "probability": None}
     assert [(line["path"], line["label"]) for line in lines] == [(row["path"], row["label"]) for row in rows]
@@ -134,6 +139,18 @@ def test_the_batch_size_changes_nothing(finished: Path, mixed: Path) -> None:
     assert [row["label"] for row in ours] == [row["label"] for row in theirs]
     for a, b in zip(ours[2:], theirs[2:], strict=True):
         assert a["probability"] == pytest.approx(b["probability"], abs=1e-5)
+
+
+def test_files_folders_and_patterns_stand_beside_each_other(finished: Path, mixed: Path, tmp_path: Path) -> None:
+    good = mixed / "b"
+    done = metricface(
+        *("classify", finished, good / "003.png", good / "001.png", good / "00[0-2].png", mixed / ".trash"),
+        *("-o", tmp_path / "out.csv", "--device", "cpu"),
+    )
+    assert done.exit_code == 0, done.output
+    named = [good / "003.png", good / "001.png", good / "000.png", good / "002.png", mixed / ".trash" / "000.png"]
+    assert [row["path"] for row in rows_of(tmp_path / "out.csv")] == list(map(str, named))
+    assert "already taken, so not again (named twice, or a link): 1" in done.stderr
 
 
 def test_a_csv_that_is_there_is_kept_unless_forced(finished: Path, mixed: Path, tmp_path: Path) -> None:
@@ -152,8 +169,20 @@ def test_what_cannot_be_classified_is_one_line(finished: Path, tree: Path, tmp_p
     for arguments, code, message in (
         ((finished, tree), 2, "nowhere to put the labels. Say -o out.csv, or --json for lines on stdout."),
         ((finished, tree, "-o", tmp_path / "no" / "out.csv"), 2, "its folder is missing or read-only). Name a file."),
-        ((finished, tmp_path / "no", "--json"), 3, "no: no such folder. Name a folder of photos."),
-        ((finished, tmp_path / "empty", "--json"), 3, "empty: no photo in it (1 other files). Name a folder of JPEG"),
+        (
+            (finished, tmp_path / "no", "--json"),
+            3,
+            "no: no such file or folder. Name JPEG, PNG or other photos, or folders of them.",
+        ),
+        (
+            (finished, tmp_path / "empty", "--json"),
+            3,
+            "empty: no photo there (left out as no photos: 1 .txt). Name JPEG",
+        ),
+        ((finished, tree / "val" / "*.heic", "--json"), 3, "*.heic: no file or folder matches this pattern. Name JPEG"),
+        ((finished, tree, "--json", "--batch-size", "0"), 2, "--batch-size"),
+        ((finished, tree, "--json", "--device", "gpu"), 2, "error: --device: 'gpu' is not on this machine ("),
+        ((finished, tree, "--json", "--device", "meta"), 2, "error: --device: 'meta' is not on this machine ("),
         ((tmp_path / "empty", tree, "--json"), 1, "no model here (no model.json)"),
     ):
         done = metricface("classify", *arguments)

@@ -116,6 +116,74 @@ def test_a_model_without_evaluators_can_identify_and_the_table_is_for_reading(fo
     assert lines[1].startswith("gallery-probe,person_0/photo_0.png,person_0,clean,")
 
 
+def short(done: Result) -> dict[str, object]:
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)["identification"]
+
+
+def test_probes_named_one_by_one_give_the_figures_of_their_folder(folders: Path) -> None:
+    ours = short(metricface(*arguments(folders), "--json"))
+    files = sorted(folders.glob("probe/**/*.png"))
+    model, gallery = folders / "run", folders / "gallery"
+    whole = ("eval", model, "--gallery", gallery, "--json", "--batch-size")
+    pattern = short(metricface(*whole, 1, "--probe", folders / "probe" / "**" / "*.png"))
+    written_out = short(metricface(*whole, 50, "--device", "cpu", "--probe", *files))
+    repeated = short(metricface(*whole, 7, *(word for file in files for word in ("--probe", file))))
+    people = short(metricface(*whole, 64, "--probe", *sorted(folders.glob("probe/*"))))
+    for theirs in (pattern, written_out, repeated, people):
+        assert theirs["gallery-probe"] == ours["gallery-probe"]
+        for row in ("genuine", "unknown"):
+            assert theirs["similarity"]["by_similarity"][row] == pytest.approx(
+                ours["similarity"]["by_similarity"][row], abs=1e-5
+            )
+
+
+def test_probes_in_a_flat_folder_are_known_by_the_beginning_of_their_names(folders: Path, tmp_path: Path) -> None:
+    for person in range(2):
+        shutil.copy(folders / "probe" / f"person_{person}" / "photo_2.png", tmp_path / f"person_{person}_x.png")
+    shutil.copy(folders / "probe" / "person_8" / "photo_0.png", tmp_path / "stranger.png")
+    done = metricface("eval", folders / "run", "--gallery", folders / "gallery", "--probe", tmp_path, "--json")
+    counts = short(done)["gallery-probe"]
+    assert (counts["n"], counts["counts"]["unknown_probes"]) == (2, 1)
+    assert f"the beginning of the name for {tmp_path}/person_0_x.png (person_0) and 1 more" in done.stderr
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "stranger.png").rename(tmp_path / "flat" / "stranger.png")
+    done = metricface("eval", folders / "run", "--gallery", folders / "gallery", "--probe", tmp_path / "flat")
+    assert (done.exit_code, "no photo is of a person of the gallery (got flat; the gallery" in done.stderr) == (3, True)
+
+
+def test_outcomes_that_are_there_are_kept_unless_forced(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = tmp_path / "outcomes"
+    written.mkdir()
+    (written / "verification.csv").write_text("mine")
+    call = (*arguments(folders), "--outcomes", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("metricface.deploy.evaluate.evaluate_model", None)  # it is refused before any work
+        done = metricface(*call)
+    assert (done.exit_code, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"error: {written}: holds outcomes already (verification.csv). Name another folder, or replace them with "
+        "--force.\n",
+    )
+    assert (written / "verification.csv").read_text() == "mine"
+    assert metricface(*call, "--force").exit_code == 0
+    assert [path.name for path in written.iterdir()] == ["identification.csv"]
+
+
+def test_what_cannot_be_computed_with_is_one_line(folders: Path) -> None:
+    for option, value, message in (
+        ("--device", "cuda:99", "error: --device: 'cuda:99' is not on this machine ("),
+        ("--batch-size", "0", "invalid value for '--batch-size': Input should be greater than or equal to 1"),
+        ("--batch-size", "many", "invalid value for '--batch-size'"),
+    ):
+        done = metricface(*arguments(folders), option, value)
+        assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.output
+        assert message in done.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -131,6 +199,7 @@ def test_a_model_without_evaluators_can_identify_and_the_table_is_for_reading(fo
             ("--gallery", "g", "--probe", "p", "--data", "d"),
             "--data: cannot stand beside --gallery and --probe (got d). Omit one or the other.",
         ),
+        (("other",), "other: one MODEL only. Photos to identify follow --probe, beside --gallery."),
     ],
 )
 def test_one_folder_without_the_other_is_a_mistake_of_usage(given: tuple[str, ...], message: str) -> None:

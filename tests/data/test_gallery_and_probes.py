@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,26 @@ def test_photos_are_read_from_the_part_that_they_are_in(tree: Path) -> None:
         if item.condition == "clean" and item.path.stem.startswith("photo_"):
             person, number = item.path.parent.name.removeprefix("person_"), item.path.stem.removeprefix("photo_")
             assert np.array_equal(both.read(index), photo(int(person), int(number))[..., ::-1])
+
+
+def test_two_spellings_of_an_accent_are_one_person(tree: Path) -> None:
+    for split, form in (("train", "NFD"), ("val", "NFC")):
+        (tree / split / "person_1").rename(tree / split / unicodedata.normalize(form, "José"))
+    both = GalleryAndProbes(dataset(tree, "train"), dataset(tree, "val"))
+    assert both.label_names == (unicodedata.normalize("NFC", "José"), "person_0", "person_2")
+    of_both = {item.attributes["role"] for item in both.items if item.label == 0}
+    assert of_both == {"gallery", "probe"}
+
+
+def test_probes_may_come_in_several_parts(tree: Path) -> None:
+    gallery, probes = dataset(tree, "train"), dataset(tree, "val")
+    both, thrice = GalleryAndProbes(gallery, probes), GalleryAndProbes(gallery, probes, gallery, probes)
+    assert len(thrice) == 2 * len(both)
+    assert [item.attributes["role"] for item in thrice.items].count("gallery") == len(gallery)
+    for index in range(len(probes)):
+        last = len(thrice) - len(probes) + index
+        assert thrice.items[last] == both.items[len(gallery) + index]
+        assert np.array_equal(thrice.read(last), probes.read(index))
 
 
 def test_a_probe_that_is_a_photo_of_the_gallery_is_told(tree: Path) -> None:

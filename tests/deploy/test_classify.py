@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import tiny_model
 from support.task_a_tree import make_tree, photo, write_recipe
 
 from metricface.build.model_folder import load_model
@@ -16,7 +16,8 @@ from metricface.components.registry import installed_registries
 from metricface.contracts import Silent
 from metricface.data import photos as reading
 from metricface.data.images import read_image
-from metricface.deploy.classify import Classifier, Labelled, find_photos, write_csv
+from metricface.data.named_photos import find_photos
+from metricface.deploy.classify import Classifier, Labelled, write_csv
 from metricface.errors import DataError
 from metricface.recipe.load import load_recipe
 from metricface.runs.run import run
@@ -44,7 +45,7 @@ def test_photos_are_read_one_batch_at_a_time(model: Path, monkeypatch: pytest.Mo
 
 def test_probabilities_are_those_of_the_model_alone_to_the_bit(model: Path, tmp_path: Path) -> None:
     (tmp_path / "no.png").write_bytes(b"no photo")
-    paths = find_photos(model.parent.parent / "tree" / "val").photos[:7]
+    paths = find_photos([model.parent.parent / "tree" / "val"]).photos[:7]
     classifier = Classifier(model, installed_registries())
     rows = list(classifier.label([*paths[:2], tmp_path / "no.png", *paths[2:], tmp_path / "gone.png"], 4))
     assert [(row.label, row.probability, row.status) for row in (rows[2], rows[8])] == [
@@ -74,7 +75,7 @@ def test_the_label_follows_the_stored_threshold_and_temperature(model: Path, tmp
     file = tmp_path / "model" / "model.json"
     described = json.loads(file.read_text())
     del described["description_sha256"]
-    photos = find_photos(model.parent.parent / "tree" / "val").photos
+    photos = find_photos([model.parent.parent / "tree" / "val"]).photos
     female = {}
     for threshold, temperature in ((0.0, 1.0), (1.0, 1.0), (0.0, 3.0)):
         point = {"threshold": threshold, "rule": "r", "fitted_on": "f", "temperature": temperature}
@@ -88,41 +89,63 @@ def test_the_label_follows_the_stored_threshold_and_temperature(model: Path, tmp
     assert cooled == pytest.approx(odds / 3, abs=1e-4)
 
 
-def test_without_a_fitted_threshold_a_half_is_used_and_said(model: Path, tmp_path: Path) -> None:
+POINT = {"threshold": 0.43217, "rule": "max F1 of 'female'", "fitted_on": "the val split", "temperature": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (
+            [POINT],
+            "threshold 0.4322, female at or above it, male below (max F1 of 'female', fitted on the val split), "
+            "temperature 1.5",
+        ),
+        ([], "no threshold could be fitted (its report says why): 0.5 is used."),
+    ],
+)
+def test_the_threshold_is_said_and_where_it_comes_from(
+    model: Path, tmp_path: Path, points: list[dict[str, object]], said: str
+) -> None:
     shutil.copytree(model, tmp_path / "model")
     file = tmp_path / "model" / "model.json"
     described = json.loads(file.read_text())
     del described["description_sha256"]
-    file.write_text(json.dumps({**described, "operating_points": {"classification": []}}))
+    file.write_text(json.dumps({**described, "operating_points": {"classification": points}}))
     classifier = Classifier(tmp_path / "model", installed_registries())
-    assert (classifier.threshold, classifier.temperature) == (0.5, 1.0)
-    (notice,) = classifier.notices
-    assert notice.endswith("model: no threshold could be fitted (its report says why): 0.5 is used.")
-    assert Classifier(model, installed_registries()).notices == ()
+    assert (classifier.threshold, classifier.temperature) == ((0.43217, 1.5) if points else (0.5, 1.0))
+    assert classifier.notices == (f"{tmp_path}/model: {said}",)
+
+
+@pytest.mark.parametrize(("points", "also"), [([{**POINT, "threshold": 0.0}], ", temperature 1.5"), ([], "")])
+def test_of_three_classes_the_most_probable_is_said_to_decide(
+    tmp_path: Path, points: list[dict[str, object]], also: str
+) -> None:
+    folder = tiny_model.write(tmp_path / "model")
+    described = tiny_model.described(folder)
+    evaluators = [{"name": "classification", "arguments": {}}]
+    tiny_model.put(folder, {**described, "evaluate": evaluators, "operating_points": {"classification": points}})
+    classifier = Classifier(folder, installed_registries())
+    assert classifier.notices == (f"{folder}: no threshold, the most probable of 3 classes decides{also}",)
+
+
+def test_the_threshold_of_the_first_of_two_evaluators_is_used_and_said(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    file = tmp_path / "model" / "model.json"
+    described = json.loads(file.read_text())
+    del described["description_sha256"]
+    described["evaluate"] *= 2
+    points = {"classification": [POINT], "classification-2": [{**POINT, "threshold": 0.9}]}
+    file.write_text(json.dumps({**described, "operating_points": points}))
+    (notice,) = Classifier(tmp_path / "model", installed_registries()).notices
+    assert "the threshold of classification is used, not that of classification-2: 0.4322, female at or" in notice
 
 
 def test_a_photo_without_a_finite_number_is_a_row_that_says_so(model: Path) -> None:
     classifier = Classifier(model, installed_registries())
     with torch.no_grad():
         classifier._head.layer.bias.fill_(float("nan"))
-    (row,) = classifier.label(find_photos(model.parent.parent / "tree" / "val").photos[:1])
+    (row,) = classifier.label(find_photos([model.parent.parent / "tree" / "val"]).photos[:1])
     assert (row.label, row.probability, row.status) == ("", None, "the model gives no finite number for it")
-
-
-def test_photos_are_found_in_order_and_the_rest_is_counted(tmp_path: Path) -> None:
-    for name in ("b/2.JPG", "b/1.png", "a.jpg", "b/c/0.tiff", "b/notes.txt", ".hidden.png", "b/._1.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = find_photos(tmp_path)
-    assert [str(path.relative_to(tmp_path)) for path in found.photos] == ["a.jpg", "b/1.png", "b/2.JPG", "b/c/0.tiff"]
-    assert found.ignored == 3
-
-
-@pytest.mark.parametrize(("name", "message"), [("no", "no: no such folder."), ("file", "file: not a folder.")])
-def test_what_is_no_folder_is_refused(tmp_path: Path, name: str, message: str) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=re.escape(f"{message} Name a folder of photos.")):
-        find_photos(tmp_path / name)
 
 
 def test_odd_names_are_written_and_a_failure_leaves_no_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DISTORTED_FOLDERS = ("distorted", "distortion")
 _LAYOUT = "The layout is <root>/<split>/<person>/<photo>.jpg and <person>/distortion/<photo>_<condition>.jpg."
-_REMARKS = {
+REMARKS = {
     "person": "{} people's folders hold no photo and are left out",
     "file": NO_PHOTOS,
     "folder": "{} folders inside people's folders are not read; only distortion/ and distorted/ are",
@@ -63,7 +63,7 @@ class IdentityFolder:
             raise DataError(why_empty(folder, entries, "person", _LAYOUT))
         self.label_names = tuple(people)
         self.items: Sequence[Item] = items
-        self.notices: Sequence[str] = remarks(folder, _REMARKS, counts)
+        self.notices: Sequence[str] = remarks(folder, REMARKS, counts)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -74,24 +74,35 @@ class IdentityFolder:
 
 
 def _person(person: os.DirEntry[str], label: int, counts: Counter[str]) -> Iterator[Item]:
-    """Yield one person's items, clean ones first; count what is left out."""
-    clean: dict[str, Path] = {}
-    for path in photos(Path(person.path), counts, DISTORTED_FOLDERS):
-        if clean.setdefault(path.stem, path) is not path:
+    """Return one person's items; count what is left out."""
+    clean = list(photos(Path(person.path), counts, DISTORTED_FOLDERS))
+    distorted = [
+        path
+        for name in DISTORTED_FOLDERS
+        if (folder := Path(person.path) / name).is_dir()
+        for path in photos(folder, counts, DISTORTED_FOLDERS)
+    ]
+    return items_of(person.name, label, clean, distorted, counts)
+
+
+def items_of(
+    person: str, label: int, clean: Iterable[Path], distorted: Iterable[Path], counts: Counter[str]
+) -> Iterator[Item]:
+    """Yield the items of a person's photos in one folder, clean ones first; count what REMARKS tell of."""
+    paths: dict[str, Path] = {}
+    for path in clean:
+        if paths.setdefault(path.stem, path) is not path:
             counts["twin"] += 1
-    keys = {stem: f"{person.name}/{stem}" for stem in clean}
-    for stem, path in clean.items():
-        yield Item(path, label, source=keys[stem], identity=person.name)
-    for name in DISTORTED_FOLDERS:
-        if not (Path(person.path) / name).is_dir():
+    keys = {stem: f"{person}/{stem}" for stem in paths}
+    for stem, path in paths.items():
+        yield Item(path, label, source=keys[stem], identity=person)
+    for path in distorted:
+        stem, condition = _match(path.stem, keys)
+        if condition in ("", CLEAN):
+            counts["name"] += 1
             continue
-        for path in photos(Path(person.path) / name, counts, DISTORTED_FOLDERS):
-            stem, condition = _match(path.stem, keys)
-            if condition in ("", CLEAN):
-                counts["name"] += 1
-                continue
-            counts["source"] += stem not in keys
-            yield Item(path, label, condition, source=keys.get(stem, ""), identity=person.name)
+        counts["source"] += stem not in keys
+        yield Item(path, label, condition, source=keys.get(stem, ""), identity=person)
 
 
 def _match(name: str, stems: Mapping[str, str]) -> tuple[str, str]:

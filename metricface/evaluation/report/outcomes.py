@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import IO
@@ -19,7 +19,7 @@ from metricface.files import as_cell, from_cell, write_atomically
 _ODD_BYTES = "surrogateescape"
 
 
-def write_outcomes(folder: Path, results: Mapping[str, Result]) -> None:
+def write_outcomes(folder: Path, results: Mapping[str, Result], instead_of: Iterable[Path] = ()) -> None:
     """Write folder/<evaluator>.csv, atomically, for every result that has outcomes, see `file_stem`.
 
     A column `path` is written relative to the photos' common folder, so that runs on two copies of the data compare.
@@ -28,12 +28,16 @@ def write_outcomes(folder: Path, results: Mapping[str, Result]) -> None:
     Args:
         folder: of outcomes alone; made if missing.
         results: by the evaluator's name.
+        instead_of: earlier files, which go once these are written, so that nobody takes the two for one evaluation.
     """
-    for name, result in results.items():
-        if not result.outcomes:
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{file_stem(name)}.csv", partial(_write, result.outcomes))
+    written = {folder / f"{file_stem(name)}.csv": result.outcomes for name, result in results.items()}
+    for path, outcomes in written.items():
+        if outcomes:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, partial(_write, outcomes))
+    for path in instead_of:
+        if not written.get(path):
+            path.unlink(missing_ok=True)
 
 
 def read_outcomes(folder: Path) -> dict[str, dict[str, list[str]]]:

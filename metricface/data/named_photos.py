@@ -1,0 +1,106 @@
+"""Photos as a user names them: files, folders and patterns, each file once, with a word on what is left out."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from metricface.data.folders import shortened, visible
+from metricface.data.images import is_image
+from metricface.errors import DataError, nearest
+
+_NOT_READ_YET = (".avif", ".gif", ".heic", ".heif", ".jxl")  # photos all the same
+_NO_SUFFIX, _NOWHERE = "without a suffix", "with no file behind the name"
+_WANTED = "Name JPEG, PNG or other photos, or folders of them."
+_AGAIN = "already taken, so not again (named twice, or a link): {}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPhotos:
+    """What was found: the photos in order, and remarks for the user on what was not taken."""
+
+    photos: Sequence[Path]
+    notices: Sequence[str]
+
+
+def find_photos(named: Sequence[Path]) -> NamedPhotos:
+    """Return the photos that are named, in the order of the names, those of a folder and below it by name.
+
+    Hidden files and folders are left out unless they are named themselves. What is no photo by its suffix is left out
+    with a notice. A file is taken once, however many names and links lead to it.
+
+    Args:
+        named: files, folders, and patterns such as `photos/**/*.jpg`.
+
+    Raises:
+        DataError: a name or pattern leads to nothing, a folder cannot be read, or there is no photo at all.
+    """
+    photos: list[Path] = []
+    left_out: Counter[str] = Counter()
+    again = 0
+    seen: set[str] = set()
+    for path in _files(expanded(named)):
+        if not os.path.isfile(path):  # noqa: PTH113 - False, not an error, where a folder forbids to look
+            left_out[_NOWHERE] += 1
+            continue
+        real = os.path.realpath(path)
+        if real in seen:
+            again += 1
+            continue
+        seen.add(real)
+        if is_image(path):
+            photos.append(path)
+        else:
+            left_out[path.suffix.lower() or _NO_SUFFIX] += 1
+    notices = [_left_out(left_out)] if left_out else []
+    if not photos:
+        where = shortened([str(path) for path in named])
+        raise DataError(f"{where}: no photo there{f' ({notices[0]})' if notices else ''}. {_WANTED}")
+    return NamedPhotos(photos, [*notices, *([_AGAIN.format(again)] if again else [])])
+
+
+def expanded(named: Iterable[Path]) -> Iterator[Path]:
+    """Yield files and folders as named; for a pattern all that it matches, sorted. `**` stands for any folders.
+
+    Raises:
+        DataError: a name or a pattern leads to nothing.
+    """
+    for path in named:
+        if os.path.lexists(path):  # its name may have a bracket or a star in it
+            yield path
+        elif glob.has_magic(str(path)):
+            matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes hidden ones
+            if not matches:
+                raise DataError(f"{path}: no file or folder matches this pattern. {_WANTED}")
+            yield from map(Path, matches)
+        else:
+            beside: list[str] = []
+            with suppress(OSError):
+                beside = [other.name for other in path.parent.iterdir()]
+            raise DataError(f"{path}: no such file or folder.{nearest(path.name, beside)} {_WANTED}")
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files as they are and those in and below folders by name; a folder that was read is not read again."""
+    seen: set[str] = set()  # links may lead back
+    for named in paths:
+        waiting = [named]
+        while waiting:
+            path = waiting.pop()
+            if not os.path.isdir(path):  # noqa: PTH112 - likewise
+                yield path
+            elif (real := os.path.realpath(path)) not in seen:
+                seen.add(real)
+                waiting += [Path(entry.path) for entry in reversed(list(visible(path)))]
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    kinds = shortened([f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair))])
+    convert = ", ".join(suffix for suffix in _NOT_READ_YET if suffix in counts)
+    way_out = f". Convert {convert} to JPEG to have them read" if convert else ""
+    return f"left out as no photos: {kinds}{way_out}"
