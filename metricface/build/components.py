@@ -52,7 +52,8 @@ def distortions(registries: Registries, names: Any = None) -> dict[str, Any]:
 
 def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:
     """Return the recipe's dataset of one split."""
-    return cast(Dataset, component(registries, recipe.dataset, root=recipe.data.root, split=split))
+    offered = {"root": recipe.data.root, "split": split, "max_pixels": recipe.data.max_pixels}
+    return cast(Dataset, component(registries, recipe.dataset, **offered))
 
 
 def face_model(

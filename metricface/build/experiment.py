@@ -15,6 +15,7 @@ from metricface.build.preflight import (
     check_selected,
     effective_priors,
     people_alike,
+    unread_splits,
 )
 from metricface.build.training import train_loader, training_state
 from metricface.components.registry import Registries
@@ -117,7 +118,7 @@ def build_experiment(
     state = training_state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
     state.set_precision(precision or _decide_precision(recipe, model, train, preprocessing, device))
     told += [notice for part in (sampler, *splits.values()) for notice in notices_of(part)]
-    told = [*recipe.notices, *people_alike(found), *effective_priors(recipe, registries, train), *told]
+    told = [*_data_notices(recipe, found), *effective_priors(recipe, registries, train), *told]
     return Experiment(
         recipe=recipe,
         state=state,
@@ -169,6 +170,12 @@ def _find_splits(recipe: Recipe, registries: Registries) -> dict[str, Dataset]:
     found = {role: make.dataset(registries, recipe, split) for role, split in names.items()}
     check_people_apart({names[role]: split for role, split in found.items()})
     return found
+
+
+def _data_notices(recipe: Recipe, found: Mapping[str, Dataset]) -> list[str]:
+    """Return what to tell before any photo is read."""
+    read = _split_names(recipe).values()
+    return [*recipe.notices, *people_alike(found), *unread_splits(found.values(), read)]
 
 
 def _evaluators(recipe: Recipe, registries: Registries, found: Mapping[str, Dataset]) -> dict[str, Evaluator]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from metricface.components.registry import Registries
-from metricface.contracts import Dataset, Evaluator, HasMetricsOn
+from metricface.contracts import Dataset, Evaluator, HasMetricsOn, HasOtherSplits
 from metricface.data.person_names import composed
 from metricface.errors import DataError, RecipeError
 from metricface.recipe.rebalancing import stacks
@@ -53,6 +53,12 @@ def people_alike(splits: Mapping[str, Dataset]) -> list[str]:
         f"data: names that differ in case or in the spelling of an accent alone are taken for different people "
         f"({named}{more}). Give one person one name."
     ]
+
+
+def unread_splits(splits: Iterable[Dataset], read: Collection[str]) -> list[str]:
+    """Return a notice of what stands in other splits than those that are read."""
+    told = [dataset.other_splits(read) for dataset in splits if isinstance(dataset, HasOtherSplits)]
+    return [notice for notice in dict.fromkeys(told) if notice]
 
 
 def check_classes_left(train: Dataset) -> None:

@@ -51,6 +51,9 @@ def distort(
             draw=Draw(train_people, val_people, min_per_person, limit_per_person),
             split=split,
             seed=seed,
+            reading=screen.progress("reading"),
             progress=screen.progress("distorting"),
         )
+        for notice in tree.notices:
+            screen.say(notice)
     print(printable(str(tree)))

@@ -141,6 +141,13 @@ class HasRefusals(Protocol):
 
 
 @runtime_checkable
+class HasOtherSplits(Protocol):
+    """Optional on datasets: a notice of what there is in splits besides those that are read, "" for nothing."""
+
+    def other_splits(self, read: Collection[str]) -> str: ...
+
+
+@runtime_checkable
 class HasNeeds(Protocol):
     """On evaluators that are classes: what of a subject they use."""
 

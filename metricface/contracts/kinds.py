@@ -51,7 +51,7 @@ KINDS: Mapping[str, Kind] = {
             ),
             "sampler",
         ),
-        Kind("dataset", "datasets", ("__len__", "read"), frozenset({"root", "split"}), "data"),
+        Kind("dataset", "datasets", ("__len__", "read"), frozenset({"root", "split", "max_pixels"}), "data"),
         Kind(
             "transform",
             "transforms",

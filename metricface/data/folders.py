@@ -13,7 +13,24 @@ from metricface.errors import DataError
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _LISTED = 5
 
-NO_PHOTOS = "{} files are no photos (by their suffix, or links that lead nowhere) and are left out"
+_NOT_READ_YET = (".avif", ".gif", ".heic", ".heif", ".jxl")  # photos all the same
+_NO_PHOTO = "no photo: "  # before the kind of file, as a key of counts
+
+
+def count_no_photo(counts: Counter[str], path: Path, *, there: bool = True) -> None:
+    """Count a file that is no photo by its suffix, or a name with no file behind it."""
+    counts[_NO_PHOTO + ((path.suffix.lower() or "without a suffix") if there else "with no file behind the name")] += 1
+
+
+def no_photos(counts: Mapping[str, int]) -> str:
+    """Return what of the counted files is no photo, by suffix, and the way out for photos that are not read; or ""."""
+    kinds = {key.removeprefix(_NO_PHOTO): count for key, count in counts.items() if key.startswith(_NO_PHOTO)}
+    if not kinds:
+        return ""
+    listed = shortened([f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda kind: (-kind[1], kind))])
+    convert = ", ".join(suffix for suffix in _NOT_READ_YET if suffix in kinds)
+    way_out = f". Convert {convert} to JPEG to have them read" if convert else ""
+    return f"left out as no photos: {listed}{way_out}"
 
 
 def check_root(root: Path) -> None:
@@ -56,7 +73,7 @@ def why_empty(folder: Path, entries: Sequence[os.DirEntry[str]], per: str, layou
 
 
 def photos(folder: Path, counts: Counter[str], known_folders: Collection[str] = ()) -> Iterator[Path]:
-    """Yield a folder's photos by name; count other files as "file" and other folders, less known ones, as "folder"."""
+    """Yield a folder's photos by name; count other folders, less known ones, as "folder", and files that are none."""
     for entry in visible(folder):
         path = Path(entry.path)
         if is_folder(entry):
@@ -64,7 +81,7 @@ def photos(folder: Path, counts: Counter[str], known_folders: Collection[str] = 
         elif is_image(path) and _is_file(entry):
             yield path
         else:
-            counts["file"] += 1
+            count_no_photo(counts, path, there=_is_file(entry))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -98,8 +115,9 @@ def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def remarks(where: Path, texts: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Return a notice for everything counted: `texts` is key -> sentence with {} for the number."""
-    return tuple(f"{where}: {text.format(counts[key])}" for key, text in texts.items() if counts[key])
+    """Return a notice for everything counted: `texts` is key -> sentence with {} for the number; see no_photos too."""
+    told = [text.format(counts[key]) for key, text in texts.items() if counts[key]]
+    return tuple(f"{where}: {text}" for text in (*told, no_photos(counts)) if text)
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 Size = tuple[int, int]
 
+MOST_PIXELS = 100_000_000
+"""A photo of more is refused unread: decoded it takes three bytes for each, and a file of kilobytes can claim any."""
+
 # One alternative at a time: nested repetition would take exponential time on a long row of spaces.
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _NETPBM = re.compile(rb"P([1-6])" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)(?:" + _GAP + rb"(\d+))?(?:\s|$)")

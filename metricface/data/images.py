@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from metricface.data.headers import Netpbm, jpeg_segments, netpbm, photo_size, with_colours_as_stored
+from metricface.data.headers import MOST_PIXELS, Netpbm, jpeg_segments, netpbm, photo_size, with_colours_as_stored
 from metricface.errors import DataError
 from metricface.files import write_atomically
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 # Lower case; a file's own suffix may be in any case.
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
 JPEG_QUALITY = 95
-
-MOST_PIXELS = 100_000_000
-"""A photo of more is refused unread: decoded it takes three bytes for each, and a file of kilobytes can claim any."""
 
 
 def limit_threads() -> None:
@@ -39,13 +36,13 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, max_pixels: int = MOST_PIXELS) -> Image:
     """Read a photo as uint8 (H, W, 3) RGB, upright as its EXIF orientation says.
 
     Grey becomes three equal channels, 16 bits are scaled to 8, transparency is dropped and the colours below it kept.
 
     Raises:
-        DataError: the file is missing, empty, cut off, of more than MOST_PIXELS or no photo; names it and the reason.
+        DataError: the file is missing, empty, cut off, of more than `max_pixels` or no photo; names it and the reason.
     """
     try:
         content = path.read_bytes()
@@ -54,10 +51,10 @@ def read_image(path: Path) -> Image:
     if not content:
         raise DataError(f"{path}: the file is empty")
     height, width = photo_size(content) or (0, 0)
-    if height * width > MOST_PIXELS:
+    if height * width > max_pixels:
         raise DataError(
-            f"{path}: its header says {width} x {height} pixels, more than the {MOST_PIXELS // 10**6} million that are "
-            "read. Make it smaller, or take it out."
+            f"{path}: its header says {width} x {height} pixels, more than the {max_pixels:,} that are read. Make it "
+            "smaller, take it out, or raise data.max_pixels in a recipe."
         )
     if _is_cut_jpeg(content):
         raise DataError(f"{path}: the photo is cut off. Copy or download it again.")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from metricface.data.folders import shortened, visible
+from metricface.data.folders import count_no_photo, no_photos, shortened, visible
 from metricface.data.images import is_image
 from metricface.errors import DataError, nearest
 
-_NOT_READ_YET = (".avif", ".gif", ".heic", ".heif", ".jxl")  # photos all the same
-_NO_SUFFIX, _NOWHERE = "without a suffix", "with no file behind the name"
 _WANTED = "Name JPEG, PNG or other photos, or folders of them."
 _AGAIN = "already taken, so not again (named twice, or a link): {}"
 
@@ -46,7 +44,7 @@ def find_photos(named: Sequence[Path]) -> NamedPhotos:
     seen: set[str] = set()
     for path in _files(expanded(named)):
         if not os.path.isfile(path):  # noqa: PTH113 - False, not an error, where a folder forbids to look
-            left_out[_NOWHERE] += 1
+            count_no_photo(left_out, path, there=False)
             continue
         real = os.path.realpath(path)
         if real in seen:
@@ -56,8 +54,8 @@ def find_photos(named: Sequence[Path]) -> NamedPhotos:
         if is_image(path):
             photos.append(path)
         else:
-            left_out[path.suffix.lower() or _NO_SUFFIX] += 1
-    notices = [_left_out(left_out)] if left_out else []
+            count_no_photo(left_out, path)
+    notices = [no_photos(left_out)] if left_out else []
     if not photos:
         where = shortened([str(path) for path in named])
         raise DataError(f"{where}: no photo there{f' ({notices[0]})' if notices else ''}. {_WANTED}")
@@ -97,10 +95,3 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             elif (real := os.path.realpath(path)) not in seen:
                 seen.add(real)
                 waiting += [Path(entry.path) for entry in reversed(list(visible(path)))]
-
-
-def _left_out(counts: Mapping[str, int]) -> str:
-    kinds = shortened([f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair))])
-    convert = ", ".join(suffix for suffix in _NOT_READ_YET if suffix in counts)
-    way_out = f". Convert {convert} to JPEG to have them read" if convert else ""
-    return f"left out as no photos: {kinds}{way_out}"

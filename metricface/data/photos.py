@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metricface.contracts import Image
     from metricface.model.preprocessing import Preprocessing
 
-_MOST_UNREADABLE = 0.05
+MOST_UNREADABLE = 0.05
 _LISTED = 5
 
 
@@ -27,8 +27,8 @@ class Photos:
     """A dataset whose photos have all been read once: square, of one size, and known to be readable.
 
     It is a Dataset itself. Decoded photos stay in memory when all of them fit the budget; otherwise every use reads
-    the file again, and a notice says so. Files that cannot be read are left out, listed in the notices, and refused
-    above 5 %, so that no epoch can meet one.
+    the file again, and a notice says so. Files that cannot be read are left out and listed in the notices, so that no
+    epoch can meet one; see too_many.
 
     Args:
         dataset: where the photos come from.
@@ -37,7 +37,7 @@ class Photos:
         progress: called with (photos read, photos in all).
 
     Raises:
-        DataError: no photo can be read, or more than 5 % cannot.
+        DataError: no photo can be read, or too many cannot.
     """
 
     def __init__(
@@ -127,6 +127,11 @@ class PhotoFiles:
         return self._preprocessing.square(read_image(self._paths[index]))
 
 
+def too_many(unreadable: int, total: int) -> bool:
+    """Whether photos are too many to leave out: more than one and than 5 % of all, or all of them."""
+    return unreadable > max(1, MOST_UNREADABLE * total) or unreadable == total
+
+
 def _no_room(photos: int, wanted: int) -> str:
     return (
         f"{photos} photos need {wanted / 2**30:.1f} GiB decoded and do not fit the cache: "
@@ -139,9 +144,9 @@ def _refuse_or_tell(reasons: Sequence[str], total: int) -> tuple[str, ...]:
     if not reasons:
         return ()
     listed = "; ".join(reasons[:_LISTED]) + (f"; and {len(reasons) - _LISTED} more" * (len(reasons) > _LISTED))
-    if len(reasons) > _MOST_UNREADABLE * total:
+    if too_many(len(reasons), total):
         raise DataError(
-            f"{len(reasons)} of {total} photos cannot be read, more than {_MOST_UNREADABLE:.0%}: {listed}. "
+            f"{len(reasons)} of {total} photos cannot be read, more than {MOST_UNREADABLE:.0%}: {listed}. "
             "Fix or remove them."
         )
     return (f"{len(reasons)} of {total} photos cannot be read and are left out: {listed}",)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from metricface.data.headers import MOST_PIXELS
 from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.naming import by_element_name
 
@@ -46,6 +47,7 @@ class DataSection(Section):
         image_size: side length in pixels that photos are resized to; when absent the backbone's own if it has one.
         crop: central share of each side that is kept before, in training and evaluation alike; 1 keeps all of it.
         cache_gib: memory for decoded photos, in GiB.
+        max_pixels: a photo whose header says more is not decoded, and counts as unreadable.
         calibration: split of people in neither train nor val that `train.select` is computed on; val when absent.
     """
 
@@ -53,6 +55,7 @@ class DataSection(Section):
     image_size: Annotated[int, Field(ge=16, le=1024)] = 112
     crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
     cache_gib: Annotated[float, Field(ge=0)] = 2.0
+    max_pixels: Annotated[int, Field(gt=0)] = MOST_PIXELS
     calibration: str | None = None
 
 

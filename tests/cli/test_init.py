@@ -64,6 +64,18 @@ def test_a_manifest_can_be_found_in_its_folder(tmp_path: Path) -> None:
     assert done.stdout.startswith(f"{file}: a CSV manifest\ntrain: 5 people; 45 photos (clean 15, ")
 
 
+def test_rows_of_a_split_that_nobody_reads_are_told_by_init_and_by_a_run(tmp_path: Path) -> None:
+    file = people_manifest(tmp_path)
+    file.write_text(file.read_text() + "tree/val/person_5/photo_0.png,vla,person_5,,\n".replace("photo_0", "photo_9"))
+    done = metricface("init", "--data", file, "--out", tmp_path / "r.toml")
+    told = f'{file}: rows of splits that are not read: vla (1). Did you mean "val"?'
+    assert told in done.stdout.splitlines()
+    overrides = [word for key in SMALL for word in ("--set", key)]
+    dry = metricface("run", tmp_path / "r.toml", "--dry-run", "--json", *overrides)
+    assert dry.exit_code == 0, dry.output
+    assert dry.stderr.splitlines().count(told) == 1
+
+
 def test_a_recipe_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text("mine")
     done = metricface("init", "--data", class_tree(tmp_path / "data"), "--out", tmp_path / "r.toml")

@@ -41,7 +41,7 @@ def test_a_person_whose_name_is_not_utf_8_is_trained_evaluated_and_compared(tree
     done = metricface("run", write_short(tmp_path, tree), "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
     assert "not a photo, or a damaged one" in done.stderr
-    assert "2 files are no photos (by their suffix, or links that lead nowhere) and are left out" in done.stderr
+    assert "left out as no photos: 2 with no file behind the name" in done.stderr
     assert names["train"] in load_model(tmp_path / "run").description.labels
     rows = read_outcomes(tmp_path / "run" / "outcomes")["identification"]
     assert names["val"] in rows["person"]

@@ -182,6 +182,15 @@ def test_dry_run_checks_everything_and_writes_nothing(recipe: Path, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
+def test_photos_of_too_many_pixels_are_refused_unread(recipe: Path) -> None:
+    done = metricface("run", recipe, "--set", "data.max_pixels=100", "--dry-run")
+    assert done.exit_code == 3
+    assert "45 of 45 photos cannot be read, more than 5%" in done.stderr
+    assert (
+        "pixels, more than the 100 that are read. Make it smaller, take it out, or raise data.max_pixels" in done.stderr
+    )
+
+
 def test_json_is_the_only_thing_on_stdout(recipe: Path) -> None:
     done = metricface("run", recipe, "--set", "train.epochs=1", "--json", "--out", "run")
     assert json.loads(done.stdout)["folder"] == "run"

@@ -167,8 +167,8 @@ def test_files_that_are_no_photos_are_named_with_the_reason(tmp_path: Path) -> N
         "gone.jpg": "cannot be read (No such file or directory)",
         "empty.jpg": "the file is empty",
         "words.jpg": "not a photo, or a damaged one (its suffix says .jpg)",
-        "bomb.pgm": "its header says 60000 x 60000 pixels, more than the 100 million that are read. Make it smaller, "
-        "or take it out.",
+        "bomb.pgm": "its header says 60000 x 60000 pixels, more than the 100,000,000 that are read. Make it smaller, "
+        "take it out, or raise data.max_pixels in a recipe.",
     }
     for name, reason in reasons.items():
         with pytest.raises(DataError) as caught:
@@ -221,8 +221,8 @@ def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
         with pytest.raises(DataError) as caught:
             read_image(tmp_path / name)
         assert str(caught.value) == (
-            f"{tmp_path / name}: its header says 30000 x 30000 pixels, more than the 100 million that are read. "
-            "Make it smaller, or take it out."
+            f"{tmp_path / name}: its header says 30000 x 30000 pixels, more than the 100,000,000 that are read. "
+            "Make it smaller, take it out, or raise data.max_pixels in a recipe."
         )
 
 

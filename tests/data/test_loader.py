@@ -10,7 +10,7 @@ from support.fakes import PREPROCESSING, InOrder, MemoryDataset
 
 from metricface.contracts import Item, View
 from metricface.data.loader import TrainLoader, condition_names
-from metricface.data.photos import Photos
+from metricface.data.photos import Photos, too_many
 from metricface.errors import DataError
 from metricface.machine import World
 
@@ -50,6 +50,25 @@ def test_a_few_unreadable_photos_are_listed_left_out_and_never_met_again() -> No
     assert "p1/1.png" not in {str(item.path) for item in photos.items}
     assert photos.notices == ["1 of 24 photos cannot be read and are left out: p1/1.png: not a photo"]
     assert np.array_equal(photos.read(7), MemoryDataset().images[8])
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "total", "refused"),
+    [
+        (0, 5, False),
+        (1, 1, True),
+        (1, 2, False),
+        (2, 2, True),
+        (1, 19, False),
+        (2, 19, True),
+        (2, 40, False),
+        (3, 40, True),
+    ],
+)
+def test_one_unreadable_photo_is_none_too_many_unless_it_is_the_only_one(
+    unreadable: int, total: int, refused: bool
+) -> None:
+    assert too_many(unreadable, total) == refused
 
 
 def test_too_many_unreadable_photos_are_refused() -> None:

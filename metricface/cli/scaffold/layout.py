@@ -155,10 +155,9 @@ def _manifest(file: Path, task: Task | None) -> Layout:
         classes = tuple(sorted({row.values["label"] for row in table.rows} - {""}))
         _check_classes(file, classes)
     root = _root_of(file, table)
-    splits: dict[str, Dataset] = {
-        split: CsvManifest(root=root, split=split, manifest=file, classes=classes) for split in SPLITS
-    }
-    return Layout(found, "csv-manifest", root, splits, classes, file)
+    splits = {split: CsvManifest(root=root, split=split, manifest=file, classes=classes) for split in SPLITS}
+    others = splits["train"].other_splits(SPLITS)
+    return Layout(found, "csv-manifest", root, splits, classes, file, (others,) if others else ())
 
 
 def _check_classes(where: Path, classes: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from annotated_types import MinLen
 
 from metricface.components.datasets._classes import check_classes, check_folders, labels_notice
 from metricface.contracts import Item
-from metricface.data.folders import NO_PHOTOS, is_folder, photos, remarks, split_folder, visible, why_empty
+from metricface.data.folders import is_folder, photos, remarks, split_folder, visible, why_empty
+from metricface.data.headers import MOST_PIXELS
 from metricface.data.images import is_image, read_image
 from metricface.errors import DataError, RecipeError
 
@@ -24,7 +25,6 @@ _LAYOUT = "The layout is <root>/<split>/<class>/<photo>.jpg."
 _REMARKS = {
     "loose": "{} photos lie in the split itself, in no class, and are left out",
     "empty": "{} folders that are no class hold no photo and are left out",
-    "file": NO_PHOTOS,
     "folder": "{} folders inside the classes' folders are not read",
     "person": "{} photos' names do not match data.person_pattern: who they show is unknown",
 }
@@ -41,6 +41,7 @@ class ClassFolder:
         split: "train", "val" or another folder of `root`; "" when `root` is itself a split.
         classes: the folders' names, exactly, in label order; every split holds all of them and no others.
         person_pattern: a regular expression whose first group, searched for in the file's name without its suffix, is
+        max_pixels: of a photo; one whose header says more cannot be read.
             the person: "^(s[0-9]+)_" for s8_3.pgm. People in two splits are then refused. None or "": nobody is known.
 
     Raises:
@@ -56,7 +57,9 @@ class ClassFolder:
         split: str,
         classes: Annotated[tuple[str, ...], MinLen(2)],
         person_pattern: str | None = None,
+        max_pixels: int = MOST_PIXELS,
     ) -> None:
+        self._max_pixels = max_pixels
         check_classes(classes)
         pattern = _compiled(person_pattern)
         folder = split_folder(root, split, _LAYOUT)
@@ -84,7 +87,7 @@ class ClassFolder:
 
     def read(self, index: int) -> Image:
         """Return photo `index` as uint8 (H, W, 3) RGB; see `images.read_image` for errors."""
-        return read_image(self.items[index].path)
+        return read_image(self.items[index].path, self._max_pixels)
 
 
 def _photos_of_folders(folder: Path, counts: Counter[str]) -> dict[str, list[Path]]:

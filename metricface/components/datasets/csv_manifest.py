@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface.components.datasets._classes import check_classes, labels_notice
 from metricface.contracts import CLEAN, Item
 from metricface.data.folders import check_root, shortened
+from metricface.data.headers import MOST_PIXELS
 from metricface.data.images import read_image
 from metricface.data.manifest import COLUMNS, Entry, Manifest, Mistakes, read_manifest
 from metricface.errors import DataError, nearest
@@ -32,6 +34,7 @@ class CsvManifest:
         manifest: the CSV file, relative to the working directory.
         classes: the labels in label order, for a file with `label`; every split holds all of them. The last of two is
             the positive one, label 1; a notice says so.
+        max_pixels: of a photo; one whose header says more cannot be read.
 
     Raises:
         DataError: the file or a photo is missing, a row is wrong (file, line and the first of each kind of mistake),
@@ -39,7 +42,16 @@ class CsvManifest:
         RecipeError: the file has labels and `classes` is missing, or it is unusable.
     """
 
-    def __init__(self, *, root: Path, split: str, manifest: Path, classes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        root: Path,
+        split: str,
+        manifest: Path,
+        classes: tuple[str, ...] = (),
+        max_pixels: int = MOST_PIXELS,
+    ) -> None:
+        self._max_pixels = max_pixels
         check_root(root)
         if classes:
             check_classes(classes)
@@ -61,6 +73,7 @@ class CsvManifest:
             for entry in entries
         ]
         self._check_labels(manifest, split)
+        self._manifest, self._rows = manifest, Counter(entry.split for entry in found.entries)
         self.notices: Sequence[str] = _notices(manifest, found, split, entries, classes)
 
     def __len__(self) -> int:
@@ -68,7 +81,14 @@ class CsvManifest:
 
     def read(self, index: int) -> Image:
         """Return photo `index` as uint8 (H, W, 3) RGB; see `images.read_image` for errors."""
-        return read_image(self.items[index].path)
+        return read_image(self.items[index].path, self._max_pixels)
+
+    def other_splits(self, read: Collection[str]) -> str:
+        """Return a notice of the rows that stand in splits besides those that are read, "" for none."""
+        others = [split for split in self._rows if split not in read]
+        listed = shortened([f"{split} ({self._rows[split]})" for split in others])
+        near = nearest(others[0], read) if others else ""
+        return f"{self._manifest}: rows of splits that are not read: {listed}.{near}" if others else ""
 
     def _check_labels(self, manifest: Path, split: str) -> None:
         """Refuse a class without a photo."""

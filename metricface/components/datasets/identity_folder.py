@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface.contracts import CLEAN, Item
-from metricface.data.folders import NO_PHOTOS, is_folder, photos, remarks, split_folder, visible, why_empty
-from metricface.data.images import read_image
+from metricface.data.folders import is_folder, photos, remarks, split_folder, visible, why_empty
+from metricface.data.headers import MOST_PIXELS
+from metricface.data.images import is_image, read_image
 from metricface.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 DISTORTED_FOLDERS = ("distorted", "distortion")
 _LAYOUT = "The layout is <root>/<split>/<person>/<photo>.jpg and <person>/distortion/<photo>_<condition>.jpg."
 REMARKS = {
+    "loose": "{} photos lie in the split itself, in no person's folder, and are left out",
     "person": "{} people's folders hold no photo and are left out",
-    "file": NO_PHOTOS,
     "folder": "{} folders inside people's folders are not read; only distortion/ and distorted/ are",
     "twin": "{} photos share name and person with a photo of another suffix and are left out. "
     "Rename them if they are other photos",
@@ -39,12 +40,14 @@ class IdentityFolder:
     Args:
         root: the folder that holds the splits.
         split: "train", "val" or another folder of `root`; "" when `root` is itself a split.
+        max_pixels: of a photo; one whose header says more cannot be read.
 
     Raises:
         DataError: the folder or the split is missing, or no person in it has a photo.
     """
 
-    def __init__(self, *, root: Path, split: str) -> None:
+    def __init__(self, *, root: Path, split: str, max_pixels: int = MOST_PIXELS) -> None:
+        self._max_pixels = max_pixels
         folder = split_folder(root, split, _LAYOUT)
         people: list[str] = []
         items: list[Item] = []
@@ -52,6 +55,7 @@ class IdentityFolder:
         entries = list(visible(folder))
         for entry in entries:
             if not is_folder(entry):
+                counts["loose"] += is_image(Path(entry.name))
                 continue
             found = list(_person(entry, len(people), counts))
             if found:
@@ -70,7 +74,7 @@ class IdentityFolder:
 
     def read(self, index: int) -> Image:
         """Return photo `index` as uint8 (H, W, 3) RGB; see `images.read_image` for errors."""
-        return read_image(self.items[index].path)
+        return read_image(self.items[index].path, self._max_pixels)
 
 
 def _person(person: os.DirEntry[str], label: int, counts: Counter[str]) -> Iterator[Item]:

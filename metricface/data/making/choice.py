@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from metricface.data.folders import is_folder, photos, remarks, visible
 from metricface.data.images import is_image
 from metricface.data.tables import Row, read_table
 from metricface.errors import DataError, UsageError
 
 _VAL_SHARE = 0.2
 _COLUMNS = ("split", "person", "photo")
+_REMARKS = {
+    "loose": "{} photos lie in no person's folder and are left out",
+    "few": "{} people have fewer photos than --min-per-person and are left out",
+    "folder": "{} folders inside people's folders are not read",
+    "twin": "{} photos share name and person with a photo of another suffix and are left out. "
+    "Rename them if they are other photos",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,14 @@ class Photo:
     split: str
     person: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Photos with their places, and what the user should know of others that lie there."""
+
+    photos: Sequence[Photo]
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,7 @@ class Draw:
                 raise UsageError(f"--{field.name.replace('_', '-')}: must be at least 1 (got {number}).")
 
 
-def choose(source: Path, draw: Draw | None = None, *, seed: int = 0) -> list[Photo]:
+def choose(source: Path, draw: Draw | None = None, *, seed: int = 0) -> Choice:
     """Draw the people of train and val, disjoint, from source/<person>/<photo>.
 
     Args:
@@ -64,7 +81,8 @@ def choose(source: Path, draw: Draw | None = None, *, seed: int = 0) -> list[Pho
         DataError: no such folder, or too few people; says how many there are.
     """
     draw = draw or Draw()
-    everybody = _people(source)
+    counts: Counter[str] = Counter()
+    everybody = _people(source, counts)
     people = [person for person, photos in everybody.items() if len(photos) >= draw.min_per_person]
     train, val = _numbers(len(people), draw.train_people, draw.val_people)
     if train + val > len(people):
@@ -74,12 +92,14 @@ def choose(source: Path, draw: Draw | None = None, *, seed: int = 0) -> list[Pho
         )
     drawn = [people[number] for number in np.random.default_rng(seed).permutation(len(people))]
     splits = {"val": drawn[:val], "train": drawn[val : val + train]}
-    return [
+    counts["few"] = len(everybody) - len(people)
+    chosen = [
         Photo(path, split, person, path.name)
         for split in ("train", "val")
         for person in sorted(splits[split])
         for path in everybody[person][: draw.limit_per_person]
     ]
+    return Choice(chosen, remarks(source, _REMARKS, counts))
 
 
 def _numbers(people: int, train: int | None, val: int | None) -> tuple[int, int]:
@@ -89,14 +109,15 @@ def _numbers(people: int, train: int | None, val: int | None) -> tuple[int, int]
     return max(1, people - val) if train is None else train, val
 
 
-def read_choice(source: Path, table: Path) -> list[Photo]:
+def read_choice(source: Path, table: Path) -> Choice:
     """Read the choice from a CSV file with the columns split, person, photo (a file name).
 
     Raises:
         DataError: names file and line of what is missing on disk, listed twice, leads out of its folder, or puts a
             person into two splits.
     """
-    return _checked(source, table, read_table(table, _COLUMNS, "The columns are split, person, photo.").rows)
+    rows = read_table(table, _COLUMNS, "The columns are split, person, photo.").rows
+    return Choice(_checked(source, table, rows))
 
 
 def _checked(source: Path, table: Path, rows: Sequence[Row]) -> list[Photo]:
@@ -128,15 +149,17 @@ def _is_plain_name(name: str) -> bool:
     return bool(name) and not name.startswith(".") and not set(name) & set("/\\:\0")
 
 
-def _people(source: Path) -> Mapping[str, Sequence[Path]]:
-    """Return every person's photos by name; of photos that differ in the suffix alone, the first."""
+def _people(source: Path, counts: Counter[str]) -> Mapping[str, Sequence[Path]]:
+    """Return every person's photos by name; of photos that differ in the suffix alone, the first. Count the others."""
     if not source.is_dir():
         raise DataError(f"{source}: {'not a folder' if source.exists() else 'no such folder'}. It holds the people.")
     people: dict[str, Sequence[Path]] = {}
-    for person in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for person in visible(source):
+        if not is_folder(person):
+            counts["loose"] += is_image(Path(person.name))
+            continue
         by_stem: dict[str, Path] = {}
-        for path in sorted(person.iterdir()):
-            if is_image(path) and path.is_file() and not path.name.startswith("."):
-                by_stem.setdefault(path.stem, path)
+        for path in photos(Path(person.path), counts):
+            counts["twin"] += by_stem.setdefault(path.stem, path) is not path
         people[person.name] = list(by_stem.values())
     return people

@@ -17,13 +17,13 @@ import numpy as np
 from metricface.contracts import Distortion, Progress
 from metricface.data.images import limit_threads, read_image, write_image
 from metricface.data.making.choice import Photo
+from metricface.data.photos import MOST_UNREADABLE, too_many
 from metricface.errors import DataError
 from metricface.files import write_atomically, write_json
 from metricface.machine import usable_cores
 
 RECORD = "metricface-data.json"
 _DISTORTED_FOLDER = "distortion"
-_MOST_UNREADABLE = 0.05
 _LISTED = 5
 _LONGEST_NAME = 255
 
@@ -39,6 +39,7 @@ class Tree:
         conditions: names of the distortions that each photo is there with.
         unreadable: why photos of the source are missing, one line each.
         found: it lay there finished; nothing was written.
+        notices: what the user should know of what was not used.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Tree:
     conditions: tuple[str, ...]
     unreadable: tuple[str, ...]
     found: bool
+    notices: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         splits = ", ".join(f"{split} {self.photos[split]} photos in {n} folders" for split, n in self.folders.items())
@@ -67,6 +69,7 @@ def write_tree(
     distortions: Mapping[str, Distortion],
     *,
     seed: int,
+    reading: Progress | None = None,
     progress: Progress | None = None,
 ) -> Tree:
     """Write folder/<split>/<person>/<photo> and, beside it, distortion/<photo>_<condition>.jpg for each distortion.
@@ -85,20 +88,48 @@ def write_tree(
     found = bool(record.get("finished"))
     if not found:
         limit_threads()
+        if not record:
+            _check_readable(photos, reading)
         try:
             record = _write_all(folder, photos, distortions, seed, wanted, progress)
         except OSError as error:
             raise DataError(f"{folder}: cannot be written ({error.strerror}). Run it again to go on.") from error
     written = [photo for photo in photos if _target(folder, photo).exists()]
-    folders = dict.fromkeys((photo.split, photo.person) for photo in written)
     return Tree(
         folder=folder,
-        folders=Counter(split for split, _ in folders),
+        folders=Counter(split for split, _ in {(photo.split, photo.person): None for photo in written}),
         photos=Counter(photo.split for photo in written),
         conditions=tuple(distortions),
         unreadable=tuple(record["unreadable"]),
         found=found,
     )
+
+
+def _check_readable(photos: Sequence[Photo], progress: Progress | None) -> None:
+    """Refuse, before anything is written, photos of which too many cannot be read."""
+
+    def reason(photo: Photo) -> str | None:
+        try:
+            read_image(photo.path)
+        except DataError as error:
+            return str(error)
+        return None
+
+    reasons: list[str] = []
+    pool = ThreadPoolExecutor(usable_cores())
+    try:
+        for done, why in enumerate(pool.map(reason, photos), start=1):
+            reasons += [] if why is None else [why]
+            if progress is not None:
+                progress(done, len(photos))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if reasons and too_many(len(reasons), len(photos)):
+        raise DataError(f"{_too_many(reasons, len(photos))} Fix or remove them; nothing was written.")
+
+
+def _too_many(reasons: Sequence[str], total: int) -> str:
+    return f"{len(reasons)} of {total} photos cannot be used, more than {MOST_UNREADABLE:.0%}: {listed(reasons)}."
 
 
 def _target(folder: Path, photo: Photo) -> Path:
@@ -168,11 +199,9 @@ def _write_all(
                 progress(done, len(photos))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C ends it now, not after the last photo
-    if len(unreadable) > _MOST_UNREADABLE * len(photos):
-        raise DataError(
-            f"{len(unreadable)} of {len(photos)} photos cannot be used, more than {_MOST_UNREADABLE:.0%}: "
-            f"{listed(unreadable)}. Fix or remove them, delete {folder} and run it again."
-        )
+    if unreadable and too_many(len(unreadable), len(photos)):
+        said = _too_many(unreadable, len(photos))
+        raise DataError(f"{said} Fix or remove them, delete {folder} and run it again.")
     record = {**wanted, "finished": True, "unreadable": unreadable}
     write_json(folder / RECORD, record)
     return record

@@ -73,8 +73,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "classes: male = 0, female = 1 (positive)",
         "1 photos lie in the split itself, in no class, and are left out",
         "1 folders that are no class hold no photo and are left out",
-        "3 files are no photos (by their suffix, or links that lead nowhere) and are left out",
         "1 folders inside the classes' folders are not read",
+        "left out as no photos: 2 .txt, 1 with no file behind the name",
     ]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metricface.build.preflight import check_people_apart
 from metricface.components.datasets.csv_manifest import CsvManifest
 from metricface.components.datasets.identity_folder import IdentityFolder
-from metricface.contracts import KINDS
+from metricface.contracts import KINDS, HasOtherSplits
 from metricface.data.images import write_image
 from metricface.errors import DataError, RecipeError
 from metricface.recipe.signature import arguments_model, validated
@@ -97,6 +97,16 @@ def test_the_tree_of_identity_folder_gives_the_same_items(tmp_path: Path) -> Non
     for items in (dataset.items, tree.items):
         sources = [item.source for item in items]
         assert [sources.index(source) for source in sources] == [0, 1, 0]
+
+
+def test_rows_of_splits_that_nobody_reads_are_told(tmp_path: Path) -> None:
+    rows = ["1.jpg,train,ann", "2.jpg,val,bob", "3.jpg,trian,eve", "4.jpg,trian,eve", "5.jpg,test,jo"]
+    dataset = opened(tmp_path, manifest(tmp_path, *rows, header="path,split,identity"))
+    assert isinstance(dataset, HasOtherSplits)
+    assert dataset.other_splits(["train", "val"]) == (
+        f'{tmp_path}/m.csv: rows of splits that are not read: trian (2), test (1). Did you mean "train"?'
+    )
+    assert dataset.other_splits(["train", "val", "test", "trian"]) == ""
 
 
 def test_it_reads_rgb(tmp_path: Path) -> None:

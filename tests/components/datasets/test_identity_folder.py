@@ -59,6 +59,7 @@ def test_it_reads_rgb(tmp_path: Path) -> None:
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     names = ["val/ann/1.jpg", "val/ann/1.png", "val/ann/notes.txt", "val/ann/more/2.jpg", "val/nobody/notes.txt"]
+    names += ["val/loose.jpg", "val/README.md"]
     names += [f"val/ann/distortion/{name}.jpg" for name in ("1_noisy", "7_foggy", "nothing", "1_", "1_clean")]
     hidden = ["val/.DS_Store", "val/ann/.DS_Store", "val/ann/Thumbs.db", "val/.cache/1.jpg", "val/ann/._1.jpg"]
     tree(tmp_path, names + hidden)
@@ -71,13 +72,14 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "7_foggy.jpg": ("foggy", ""),
     }
     assert [notice.removeprefix(f"{tmp_path / 'val'}: ") for notice in dataset.notices] == [
+        "1 photos lie in the split itself, in no person's folder, and are left out",
         "1 people's folders hold no photo and are left out",
-        "3 files are no photos (by their suffix, or links that lead nowhere) and are left out",
         "1 folders inside people's folders are not read; only distortion/ and distorted/ are",
         "1 photos share name and person with a photo of another suffix and are left out. "
         "Rename them if they are other photos",
         "3 distorted photos are not named <photo>_<condition> and are left out",
         "1 distorted photos have no clean photo of their name: their source is unknown",
+        "left out as no photos: 2 .txt, 1 with no file behind the name",
     ]
 
 

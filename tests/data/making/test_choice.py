@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from metricface.data.making.choice import Draw, choose, read_choice
+from metricface.data.making.choice import Choice, Draw, Photo, choose, read_choice
 from metricface.errors import DataError, UsageError
 
 
@@ -16,9 +17,14 @@ def people(root: Path, **photos: int) -> Path:
     return root
 
 
+def of(source: Path, choice: Choice) -> tuple[Sequence[Photo], list[str]]:
+    """Return the photos, and the notices without the folder."""
+    return choice.photos, [notice.removeprefix(f"{source}: ") for notice in choice.notices]
+
+
 def drawn(source: Path, *, seed: int = 0, **numbers: int) -> dict[str, set[str]]:
     splits: dict[str, set[str]] = {"train": set(), "val": set()}
-    for photo in choose(source, Draw(**numbers), seed=seed):
+    for photo in choose(source, Draw(**numbers), seed=seed).photos:
         splits[photo.split].add(photo.person)
     return splits
 
@@ -49,7 +55,8 @@ def test_the_seed_draws(tmp_path: Path) -> None:
 
 def test_limits_per_person(tmp_path: Path) -> None:
     people(tmp_path, few=2, some=3, many=9)
-    photos = choose(tmp_path, Draw(min_per_person=3, limit_per_person=4))
+    photos, notices = of(tmp_path, choose(tmp_path, Draw(min_per_person=3, limit_per_person=4)))
+    assert notices == ["1 people have fewer photos than --min-per-person and are left out"]
     assert sorted((photo.person, photo.name) for photo in photos) == [
         *(("many", f"{number}.jpg") for number in range(4)),
         *(("some", f"{number}.jpg") for number in range(3)),
@@ -65,7 +72,20 @@ def test_only_photos_count_and_one_of_each_name(tmp_path: Path) -> None:
     (tmp_path / "ann" / "distortion" / "0_noisy.jpg").touch()
     (tmp_path / ".cache").mkdir()
     (tmp_path / "README.md").touch()
-    assert sorted(photo.name for photo in choose(tmp_path) if photo.person == "ann") == ["0.jpg", "1.jpg"]
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "nothing"):
+        (tmp_path / "bob" / name).touch()
+    (tmp_path / "loose.jpg").touch()
+    people(tmp_path, eve=1)
+    photos, notices = of(tmp_path, choose(tmp_path))
+    assert sorted(photo.name for photo in photos if photo.person == "ann") == ["0.jpg", "1.jpg"]
+    assert notices == [
+        "1 photos lie in no person's folder and are left out",
+        "1 people have fewer photos than --min-per-person and are left out",
+        "1 folders inside people's folders are not read",
+        "1 photos share name and person with a photo of another suffix and are left out. "
+        "Rename them if they are other photos",
+        "left out as no photos: 2 .heic, 1 .txt, 1 without a suffix. Convert .heic to JPEG to have them read",
+    ]
 
 
 def test_too_few_people_are_refused_with_their_number(tmp_path: Path) -> None:
@@ -97,7 +117,8 @@ def table(folder: Path, *rows: str, header: str = "split,person,photo") -> Path:
 
 def test_a_table_is_taken_as_it_is(tmp_path: Path) -> None:
     people(tmp_path, ann=2, bob=2)
-    photos = read_choice(tmp_path, table(tmp_path, "test,bob,1.jpg", "train,ann,0.jpg"))
+    photos, notices = of(tmp_path, read_choice(tmp_path, table(tmp_path, "test,bob,1.jpg", "train,ann,0.jpg")))
+    assert notices == []
     assert [(photo.split, photo.person, photo.name) for photo in photos] == [
         ("test", "bob", "1.jpg"),
         ("train", "ann", "0.jpg"),

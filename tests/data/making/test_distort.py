@@ -162,6 +162,14 @@ def test_unreadable_photos_are_listed_and_refused_above_five_percent(tmp_path: P
     list(spoil(source, 3))
     with pytest.raises(DataError, match=r"^3 of 40 photos cannot be used, more than 5%: .*my_photo_0\.jpg: the photo"):
         distort(source, tmp_path / "c", DISTORTIONS)
+    assert not (tmp_path / "c").exists()  # they are looked through before anything is written
+
+
+def test_one_unreadable_photo_of_a_few_is_left_out(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "clean", people=2, photos=2)
+    list(spoil(source, 1))
+    made = distort(source, tmp_path / "b", DISTORTIONS)
+    assert (sum(made.photos.values()), len(made.unreadable)) == (3, 1)
 
 
 def test_a_table_decides_and_goes_with_no_other_choice(source: Path, tmp_path: Path) -> None:
