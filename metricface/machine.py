@@ -19,7 +19,15 @@ from metricface.errors import RecipeError
 if TYPE_CHECKING:
     import torch
 
-_RECORDED = ("torch", "timm", "numpy", "opencv-python-headless", "albumentations", "pytorch-metric-learning")
+_RECORDED = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "opencv-python-headless",
+    "albumentations",
+    "pytorch-metric-learning",
+)
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
 _STATUS = Path("/proc/self/status")

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import support
 import typer
+from support import task_b_tree
 from support.throw_away import ThrowAway
 
 from metricface import errors
 from metricface.cli.app import app
 from metricface.model.embedding_layer import EmbeddingSection
+from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import DataSection, TrainSection
 
 DOCS = support.ROOT / "docs"
@@ -93,6 +95,16 @@ def test_the_page_of_recipes_names_every_key_of_the_engine() -> None:
     layer = signature(EmbeddingSection).parameters
     missing = {key for key in (*DataSection.model_fields, *TrainSection.model_fields, *layer) if f"`{key}`" not in page}
     assert not missing, f"docs/recipes.md does not name {', '.join(sorted(missing))}"
+
+
+def test_the_packages_on_the_page_of_recipes_go_into_a_recipe(tmp_path: Path) -> None:
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page.partition("\n## albumentations and torchvision\n")[2], re.DOTALL)
+    rest = re.sub(r"\[\[transform\]\].*?(?=\[embedding\])", "", task_b_tree.RECIPE, flags=re.DOTALL)
+    (tmp_path / "r.toml").write_text(rest.format(root="photos") + block)
+    recipe = load_recipe(tmp_path / "r.toml")
+    assert [part.arguments["transform"] for part in recipe.transforms] == ["ImageCompression", "RandAugment"]
+    assert recipe.backbone.arguments["model"] == "resnet18"
 
 
 def test_every_exit_code_is_told() -> None:

@@ -148,6 +148,19 @@ class HasOtherSplits(Protocol):
 
 
 @runtime_checkable
+class HasSizeRefusals(Protocol):
+    """Optional on backbones and transforms: what cannot work on photos of one size, so that `check` can tell it.
+
+    `size_refusals` is asked before anything is made, with the recipe's checked arguments and the side length of the
+    photos in pixels. It gives what is wrong and the way out for each key that is wrong: a parameter's name, or
+    "image_size".
+    """
+
+    @staticmethod
+    def size_refusals(arguments: Mapping[str, Any], image_size: int) -> Mapping[str, str]: ...
+
+
+@runtime_checkable
 class HasNeeds(Protocol):
     """On evaluators that are classes: what of a subject they use."""
 

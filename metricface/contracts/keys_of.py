@@ -25,6 +25,7 @@ class KeysOf:
         key: the component's parameter that holds the name; "" where the key `name` of the table itself does.
         refused: name -> why no recipe may choose it, as a phrase that goes on after the name.
         filled: keys that the component fills in; a recipe may not set them.
+        elsewhere: keys of the callable that a recipe says in another place -> that place, as a message.
     """
 
     what: str
@@ -32,6 +33,7 @@ class KeysOf:
     key: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def refusal(self, name: str) -> str:
         """Return the message for a name that none of the signatures has."""

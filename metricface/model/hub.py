@@ -1,8 +1,9 @@
-"""Files of the hub: those in its cache first, and the network only where it answers at once."""
+"""Files of the hub and of other addresses: those in a cache first, and the network only where it answers at once."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import huggingface_hub
+import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -68,10 +70,7 @@ def download(hub_id: str, names: Sequence[str], missing: str) -> Found:
         OutOfReach: HF_HUB_OFFLINE is set, a model folder is loaded (`nothing_fetched`), the hub gives no answer, or
             none of the files.
     """
-    if not _FETCHES.get():
-        raise OutOfReach(f"{missing} and a model folder is read without the hub")
-    if constants.HF_HUB_OFFLINE:
-        raise OutOfReach(f"{missing} and HF_HUB_OFFLINE is set")
+    _refuse_offline(missing)
     if not hub_answers():
         raise OutOfReach(f"{missing} and the hub cannot be reached")
     repository, _, revision = hub_id.partition("@")
@@ -86,13 +85,61 @@ def download(hub_id: str, names: Sequence[str], missing: str) -> Found:
     raise OutOfReach(f"{missing} and {hub_id} on the hub has no {' or '.join(names)}")
 
 
+def in_torch_cache(url: str) -> Iterator[Found]:
+    """Yield the file of an address where torch's cache has it."""
+    path = torch_cache() / url.rpartition("/")[2]
+    if path.suffix in {".pth", ".safetensors"} and path.is_file():
+        yield Found(path, url)
+
+
+def torch_cache() -> Path:
+    """Return the folder in which torch keeps what it fetched."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def download_address(url: str, missing: str) -> Found:
+    """Fetch a file into torch's cache; where its name ends in the beginning of its sha256, that must be right.
+
+    Args:
+        url: its address.
+        missing: what is not in the cache, as the beginning of the error's text.
+
+    Raises:
+        OutOfReach: as for `download`.
+    """
+    _refuse_offline(missing)
+    host = re.sub(r"(?<=[^:/])/.*", "", url)
+    if not _answers(host):
+        raise OutOfReach(f"{missing} and {host} cannot be reached")
+    path = torch_cache() / url.rpartition("/")[2]
+    digest = re.search(r"-([0-9a-f]{8,})$", path.stem)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), digest and digest[1], progress=False)
+    except Exception as error:
+        raise OutOfReach(f"{missing} and could not be fetched: {' '.join(str(error).split())}") from error
+    return Found(path, url)
+
+
+def _refuse_offline(missing: str) -> None:
+    if not _FETCHES.get():
+        raise OutOfReach(f"{missing} and a model folder is read without the hub")
+    if constants.HF_HUB_OFFLINE:
+        raise OutOfReach(f"{missing} and HF_HUB_OFFLINE is set")
+
+
 def _on_record(path: str, repository: str, name: str) -> Found:
     revision = Path(path).parent.name  # the cache keeps each file in a folder named after its commit
     return Found(Path(path), f"{repository}@{revision[:12]}/{name}")
 
 
 def hub_answers() -> bool:
-    """Say whether the hub gives any answer within the time; through the client that would download, so with its proxy.
+    """Say whether the hub gives any answer within the time."""
+    return _answers(constants.ENDPOINT)
+
+
+def _answers(address: str) -> bool:
+    """Say whether a host gives any answer within the time; through the hub's client, so with its proxy.
 
     A name lookup knows no time limit. It goes on in a thread that nobody waits for.
     """
@@ -100,7 +147,7 @@ def hub_answers() -> bool:
 
     def ask() -> None:
         with contextlib.suppress(Exception):
-            huggingface_hub.get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
+            huggingface_hub.get_session().head(address, timeout=_PROBE_SECONDS)
             answered.set()
 
     asking = threading.Thread(target=ask, name="probe of the hub", daemon=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metricface.errors import MetricFaceError, ModelError
 from metricface.model.folder import read_model, refuse_beyond_memory
-from metricface.model.hub import Found, OutOfReach, download, in_hub_cache
+from metricface.model.hub import Found, OutOfReach, download, in_hub_cache, in_torch_cache
 from metricface.model.nan import refuse_nan
 
 NETWORK = "model."  # where a TimmBackbone keeps timm's network
@@ -42,19 +42,14 @@ def find_pretrained(config: Mapping[str, Any]) -> Found:
         what = f"the weights of hf_hub:{hub_id}"
     if not hub_id and not config.get("url"):
         raise OutOfReach(f"timm has no {what.replace(' of ', ' for ')}")
-    cached: Iterator[Found] = chain(in_hub_cache(hub_id, _HUB_FILES) if hub_id else (), _in_torch_cache(config))
+    cached: Iterator[Found] = chain(
+        in_hub_cache(hub_id, _HUB_FILES) if hub_id else (), in_torch_cache(config.get("url") or "")
+    )
     if (found := next(cached, None)) is not None:
         return found
     if not hub_id:
         raise OutOfReach(f"{what} are not in the cache and not on the hub (they come from {config['url']})")
     return download(hub_id, _HUB_FILES, f"{what} are not in the cache")
-
-
-def _in_torch_cache(config: Mapping[str, Any]) -> Iterator[Found]:
-    url = config.get("url") or ""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if path.suffix in {".pth", ".safetensors"} and path.is_file():
-        yield Found(path, url)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -117,7 +112,7 @@ def given_weights(path: Path, prefix: str = NETWORK) -> tuple[dict[str, Tensor],
         prefix: what a backbone of ours puts before those names.
 
     Raises:
-        ModelError: they cannot be read, the folder holds no model, or its backbone is not timm's.
+        ModelError: they cannot be read, the folder holds no model, or its backbone is neither timm's nor torchvision's.
     """
     folder = path.parent if path.name == "model.safetensors" and (path.parent / "model.json").is_file() else path
     if not folder.is_dir():
@@ -130,7 +125,7 @@ def given_weights(path: Path, prefix: str = NETWORK) -> tuple[dict[str, Tensor],
     weights = found.part("backbone")
     if not all(name.startswith(prefix) for name in weights):
         raise ModelError(
-            f"backbone.weights: {path} holds no model of timm ({found.source}). "
+            f"backbone.weights: {path} holds no model of timm or torchvision ({found.source}). "
             f"Set backbone.name to {found.description.backbone.name!r}, or name another folder."
         )
     return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}, f"fine-tuned from {found.source}"

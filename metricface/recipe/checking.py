@@ -71,14 +71,15 @@ def _table_of(
     if name not in signatures:
         problems.add(name_path, keys.refusal(name))
         return None
-    filled = [key for key in table if key in keys.filled]
-    for key in filled:
-        problems.add((*path, key), FILLED_IN)
-    rest = {key: value for key, value in table.items() if key not in filled}
+    told = {**dict.fromkeys(keys.filled, FILLED_IN), **keys.elsewhere}
+    refused = [key for key in table if key in told and key not in signatures[name].parameters]
+    for key in refused:
+        problems.add((*path, key), told[key])
+    rest = {key: value for key, value in table.items() if key not in refused}
     values = checked_table(
         problems, path, signature_model(name, signatures[name]), rest, extra=() if keys.key else ("name",)
     )
-    return None if filled else values
+    return None if refused else values
 
 
 def _warn_of_radians(problems: Problems, path: KeyPath, model: type[BaseModel], values: Mapping[str, Any]) -> None:

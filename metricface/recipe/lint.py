@@ -10,16 +10,19 @@ from metricface.errors import PluginError, nearest
 from metricface.recipe.naming import element_names
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
+from metricface.recipe.refusals import size_refusals
 from metricface.recipe.schema import ComponentSpec, Recipe
 
 
 def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
-    """Add what does not fit together: losses and head, miner and losses, the embedding layer, what is selected.
+    """Add what does not fit together: losses and head, miner and losses, photos and their size, what is selected.
 
     Two corrections for imbalance, and what a loss doubts of its own arguments, are warned of, not refused: a method may
     mean it so.
     """
     losses: list[Any] = [registries["loss"].load(part.name) for part in recipe.losses]
+    for place, message in size_refusals(recipe, registries):
+        problems.add(place, message)
     _head(recipe, losses, problems)
     if recipe.miner is not None and not any(map(_uses_pairs, losses, recipe.losses)):
         problems.add(("miner",), "no loss of this recipe looks at pairs: take it out or add a pair loss")

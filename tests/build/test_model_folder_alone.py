@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import socket
 from pathlib import Path
@@ -13,11 +14,15 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from safetensors.torch import save
 from support.tiny_model import KNOWN, LABELS, described, parent, put, refusal, write
 from timm.models._hub import save_for_hf
 
 from metricface.build.model_folder import load_model
+from metricface.components.backbones.torchvision import TorchvisionBackbone
 from metricface.model.description import own_digest
+from metricface.model.embedding_layer import EmbeddingLayer
+from metricface.model.face_model import FaceModel
 
 
 @pytest.fixture
@@ -85,6 +90,21 @@ def test_a_model_made_from_pretrained_weights_is_loaded_without_the_hub(weights:
         del document["backbone"]["arguments"]["weights"]
     put(model, document)
     assert load_model(model, KNOWN).model.embedding_dim == 8
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "googlenet"])
+@pytest.mark.parametrize("weights", ["DEFAULT", "imagenet-if-available", "gone.pth"])
+def test_a_model_of_torchvision_is_loaded_without_its_weights(name: str, weights: str, model: Path) -> None:
+    saved = FaceModel(TorchvisionBackbone(model=name, weights="random", image_size=32), EmbeddingLayer(dim=8)).eval()
+    data = save(saved.state_dict())
+    (model / "model.safetensors").write_bytes(data)
+    backbone = {"name": "torchvision", "distribution": "metricface", "version": "1"}
+    document = {**described(model), "sha256": hashlib.sha256(data).hexdigest()}
+    put(model, {**document, "backbone": {**backbone, "arguments": {"model": name, "weights": weights}}})
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(load_model(model, KNOWN).model.backbone(images), saved.backbone(images))
 
 
 @pytest.mark.usefixtures("no_network")

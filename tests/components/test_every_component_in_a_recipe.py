@@ -44,6 +44,11 @@ SETTINGS = {
     "loss": "MultiSimilarityLoss",
     "miner": "MultiSimilarityMiner",
 }
+OF_ONE = {
+    ("backbone", "torchvision"): {"model": "shufflenet_v2_x0_5"},
+    ("transform", "albumentations"): {"transform": "ElasticTransform"},
+    ("transform", "torchvision"): {"transform": "RandAugment"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,8 @@ def with_component(base: dict[str, Any], kind: str, name: str) -> dict[str, Any]
     """Return a recipe's table with the component in it."""
     manifest = Path(base["data"]["root"]).parent / "photos.csv"
     model = arguments_model(KNOWN[kind].load(f"metricface:{name}"), KINDS[kind])
-    given = {key: value for key, value in SETTINGS.items() if key in model.model_fields}
+    settings = {**SETTINGS, **OF_ONE.get((kind, name), {})}
+    given = {key: value for key, value in settings.items() if key in model.model_fields}
     part = {"name": name, **given, **({"manifest": manifest.as_posix()} if "manifest" in given else {})}
     table: dict[str, Any] = {**base}
     if kind == "distortion":

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from metricface.errors import ModelError
 from metricface.model import hub
-from metricface.model.hub import OutOfReach
+from metricface.model.hub import OutOfReach, download_address, in_torch_cache, nothing_fetched
 from metricface.model.pretrained import find_pretrained, read_weights
 
 CONFIG = {
@@ -195,3 +195,44 @@ def test_weights_with_nan_are_refused_when_they_are_read(tmp_path: Path, name: s
         f"backbone.weights: {path} has NaN in 'second' (1 of 1,200 numbers), from training that went wrong. Take other "
         "weights, or those of an earlier checkpoint."
     )
+
+
+URL = "https://example.org/weights/resnet18-d63eafa0.pth"
+
+
+def test_an_address_is_fetched_into_torchs_cache_and_its_digest_is_looked_at(caches, monkeypatch):
+    asked = []
+
+    def download(url: str, path: str, digest: str | None, *, progress: bool) -> None:
+        asked.append((url, digest, progress))
+        Path(path).write_bytes(b"weights")
+
+    session = Session()
+    session.head = lambda address, timeout: asked.append(address)
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: session)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    assert list(in_torch_cache(URL)) == []
+    found = download_address(URL, "it is not in the cache")
+    assert asked == ["https://example.org", (URL, "d63eafa0", False)]
+    assert found.path == caches / "torch" / "hub" / "checkpoints" / "resnet18-d63eafa0.pth"
+    assert found.source == URL
+    assert list(in_torch_cache(URL)) == [found]
+    download_address("https://example.org/model.pth", "it is not in the cache")
+    assert asked[-1] == ("https://example.org/model.pth", None, False)
+
+
+@pytest.mark.usefixtures("caches")
+def test_an_address_out_of_reach_says_why(monkeypatch):
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Session(socket.gaierror("no such host")))
+    with pytest.raises(OutOfReach, match=r"^gone and https://example\.org cannot be reached$"):
+        download_address(URL, "gone")
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Session())
+    with pytest.raises(OutOfReach, match=r"^gone and could not be fetched: the network was asked$"):
+        download_address(URL, "gone")
+    monkeypatch.setattr(huggingface_hub, "get_session", no_network)
+    with nothing_fetched(), pytest.raises(OutOfReach, match=r"^gone and a model folder is read without the hub$"):
+        download_address(URL, "gone")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OutOfReach, match=r"^gone and HF_HUB_OFFLINE is set$"):
+        download_address(URL, "gone")

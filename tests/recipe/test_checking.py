@@ -1,4 +1,4 @@
-"""Tables whose keys depend on a name, checked like any other key: with the loss and the miner `pml`."""
+"""Tables whose keys depend on a name, checked like any other key: with `pml`, `albumentations`, `torchvision`."""
 
 from __future__ import annotations
 
@@ -268,3 +268,78 @@ def test_show_lists_names_and_what_they_take_with_units() -> None:
     assert parameters(PmlLoss, KINDS["loss"])[:2] == ["loss: str", "arguments: table | None = None"]
     example: dict[str, Any] = tomllib.loads(toml_example("pml", PmlLoss, KINDS["loss"]))
     assert example == {"loss": [{"name": "pml", "memory_size": 0}]}
+
+
+TRANSFORMS = """\
+[[transform]]
+name = "albumentations"
+transform = "RandomResizedCrop"
+[transform.arguments]
+scale = [0.8, 1.0]
+
+[[transform]]
+name = "albumentations"
+transform = "CoarseDropout"
+probability = 0.1
+
+[[transform]]
+name = "torchvision"
+transform = "RandomRotation"
+[transform.arguments]
+degrees = 10
+"""
+AUGMENTED = RECIPE.replace('[[transform]]\nname = "horizontal-flip"\n', TRANSFORMS).replace("{root}", "photos")
+
+
+def test_a_transform_of_a_package_may_stand_twice_with_its_defaults_written_in(tmp_path: Path) -> None:
+    recipe = load(tmp_path, AUGMENTED)
+    first, second, third = (part.arguments for part in recipe.transforms)
+    assert (first["transform"], first["probability"], first["arguments"]["scale"]) == (
+        *("RandomResizedCrop", 0.5),
+        [0.8, 1.0],
+    )
+    assert "size" not in first["arguments"]
+    assert (second["probability"], second["arguments"]["num_holes_range"]) == (0.1, (1, 2))
+    assert third["arguments"]["interpolation"] == "nearest"
+    again = load(tmp_path, recipe.to_toml())
+    assert again.digest == recipe.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "scale =",
+            "scael =",
+            'transform.albumentations.arguments.scael  unknown key. Did you mean "scale"? Parameters',
+        ),
+        (
+            "scale = [0.8, 1.0]",
+            "size = [32, 32]",
+            "transform.albumentations.arguments.size  is filled in by MetricFace: take it out",
+        ),
+        (
+            "degrees = 10",
+            "degrees = 10\np = 0.3",
+            "transform.torchvision.arguments.p  is said as probability, beside transform: write it there",
+        ),
+        (
+            "scale = [0.8, 1.0]",
+            "fill_mask = 0",
+            "transform.albumentations.arguments.fill_mask  is for masks and points, which photos of faces do not have",
+        ),
+        (
+            "degrees = 10",
+            'degrees = 10\ninterpolation = "lanczos"',
+            "transform.torchvision.arguments.interpolation  must be 'nearest', 'nearest-exact', 'bilinear' or",
+        ),
+        (
+            "degrees = 10",
+            "degrees = -1",
+            "transform.torchvision.arguments  RandomRotation of torchvision refuses them (",
+        ),
+    ],
+)
+def test_a_mistake_in_a_transform_of_a_package_has_its_place(old: str, new: str, message: str, tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, changed(old, new, AUGMENTED))
+    assert message in found

@@ -87,3 +87,38 @@ class Odd:
     recipe.write_text(TASK_B.read_text().replace('name = "contrastive"', 'name = "odd"'))
     with pytest.raises(PluginError, match=r"loss 'odd' of mf-odd 1.0: refusals\(\) failed \(KeyError: 'views'\)"):
         load_recipe(recipe)
+
+
+SIZED = """
+from collections.abc import Mapping
+class Odd:
+    def __init__(self, *, border: int = 4) -> None: ...
+    def __call__(self, view, rng): return view
+    @staticmethod
+    def size_refusals(arguments: Mapping, image_size: int) -> Mapping:
+        if arguments["border"] == 9: raise KeyError("border")
+        if image_size > 99: return {"image_size": f"{image_size} is too much. Take 99"}
+        return {"border": f"is too wide for {image_size}"} if 2 * arguments["border"] >= image_size else {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (("data.image_size=100",), "data.image_size  100 is too much. Take 99"),
+        (("data.image_size=40", "transform.odd.border=20"), "transform.odd.border  is too wide for 40"),
+    ],
+)
+def test_a_size_of_photos_is_refused_by_who_cannot_take_it(
+    overrides: tuple[str, ...], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "mf-narrow", {"mf_narrow": SIZED}, {"metricface.transforms": {"odd": "mf_narrow:Odd"}})
+    installing(monkeypatch, tmp_path)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(TASK_B.read_text() + '\n[[transform]]\nname = "odd"\nborder = 4\n')
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(recipe, overrides)
+    assert str(caught.value).endswith(problem)
+    assert load_recipe(recipe, ("data.image_size=99",)).data.image_size == 99
+    with pytest.raises(PluginError, match=r"transform 'odd' of mf-narrow 1.0: size_refusals\(\) failed \(KeyError"):
+        load_recipe(recipe, ("transform.odd.border=9",))

@@ -34,9 +34,12 @@ PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("backbone", "iresnet"): {"depth": 18, "feature_dim": 32},  # all depths have the same units
     ("backbone", "timm"): {"model": "test_resnet", "weights": "random"},  # any model, small and without a download
+    ("backbone", "torchvision"): {"model": "shufflenet_v2_x0_5", "weights": "random"},
     ("dataset", "class-folder"): {"classes": ["female", "male"]},
     ("loss", "pml"): {"loss": "MultiSimilarityLoss"},
     ("miner", "pml"): {"miner": "MultiSimilarityMiner"},
+    ("transform", "albumentations"): {"transform": "ElasticTransform"},
+    ("transform", "torchvision"): {"transform": "RandAugment"},
 }
 
 

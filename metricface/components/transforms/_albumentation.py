@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 import numpy as np
 
 from metricface.contracts import View
+
+
+def library() -> Any:
+    """Return the module, which is imported when it is first asked for."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI for a newer version when imported
+    import albumentations
+
+    return albumentations
 
 
 class Albumentation:
@@ -25,11 +34,10 @@ class Albumentation:
     """
 
     def __init__(self, name: str, **parameters: object) -> None:
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks PyPI for a newer version when imported
-        import albumentations
-
+        albumentations = library()
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("ignore", UserWarning)  # that another transform does the same, or does it faster
+            warnings.filterwarnings("error", r"Argument\(s\)", UserWarning)
             self._compose = albumentations.Compose([getattr(albumentations, name)(**parameters)])
 
     def __call__(self, view: View, rng: np.random.Generator) -> View:

@@ -291,7 +291,9 @@ def test_a_model_of_ones_own_with_another_architecture_is_refused(tmp_path):
     write_model(tmp_path / "other", FaceModel(TinyBackbone()), name="lite")
     with pytest.raises(ModelError) as caught:
         TimmBackbone(model=TINY, weights=str(tmp_path / "other"))
-    assert str(caught.value).startswith(f"backbone.weights: {tmp_path / 'other'} holds no model of timm (model ")
+    assert str(caught.value).startswith(
+        f"backbone.weights: {tmp_path / 'other'} holds no model of timm or torchvision (model "
+    )
     assert str(caught.value).endswith(" of backbone lite). Set backbone.name to 'lite', or name another folder.")
 
 
