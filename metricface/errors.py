@@ -28,6 +28,12 @@ class ModelError(MetricFaceError):
     """A model folder or checkpoint cannot be used."""
 
 
+class NoModelError(ModelError):
+    """There is no model where one was named, or none yet."""
+
+    exit_code = 2
+
+
 class UsageError(MetricFaceError):
     """The command line is wrong."""
 
@@ -76,6 +82,11 @@ class Interrupted(MetricFaceError):  # noqa: N818 - it is an outcome, not a mist
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return "1 photo is" or "3 photos are": the number with the words for one, or for any other number."""
+    return f"{number} {one if number == 1 else many}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from metricface.components.registry import Registries
 from metricface.contracts import Dataset, Evaluator, HasMetricsOn, HasOtherSplits
 from metricface.data.person_names import composed
-from metricface.errors import DataError, RecipeError
+from metricface.errors import DataError, RecipeError, counted
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.schema import Recipe
 
@@ -32,7 +32,8 @@ def check_people_apart(splits: Mapping[str, Dataset]) -> None:
         if twice:
             named = ", ".join(twice[:_NAMED]) + (f" and {len(twice) - _NAMED} more" * (len(twice) > _NAMED))
             raise DataError(
-                f"data: {len(twice)} people are in both {seen[twice[0]]} and {split} ({named}), so {split} would not "
+                f"data: {counted(len(twice), 'person is', 'people are')} in both {seen[twice[0]]} and {split} "
+                f"({named}), so {split} would not "
                 "measure people never trained on. Keep each person in one split."
             )
         seen.update(dict.fromkeys(people, split))

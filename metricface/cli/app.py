@@ -25,6 +25,7 @@ app = typer.Typer(
     cls=OneLineGroup,
     callback=before_the_verb,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every verb: they inherit it
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)

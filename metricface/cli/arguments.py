@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metricface.errors import UsageError, nearest
+from metricface.errors import NoModelError, nearest
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at once: fewer for less memory, at the same results.")]
@@ -20,13 +20,13 @@ def check_model(path: Path) -> None:
     """Refuse a MODEL that is not there, and a run that has none yet.
 
     Raises:
-        UsageError: names the nearest folder beside it. ModelError: names the command that finishes the run.
+        NoModelError: names the nearest folder beside it, or the command that finishes the run.
     """
     from metricface.runs.folder import RunFolder
 
     if not path.exists():
         near = nearest(path.name, (other.name for other in path.parent.glob("*") if other.is_dir()))
-        raise UsageError(f"{path}: no such folder.{near} Name a run folder or its model folder.")
+        raise NoModelError(f"{path}: no such folder.{near} Name a run folder or its model folder.")
     RunFolder(path).check_has_model()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metricface.cli.arguments import BatchSize, Device, Force, Model, check_device, check_model
-from metricface.errors import UsageError
+from metricface.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from metricface.deploy.classify import Classifier, Labelled
@@ -63,7 +63,7 @@ def classify(
             deque(rows, maxlen=0)
         else:
             write_csv(out, rows)
-        screen.say(f"{counts[True]} photos labelled, {counts[False]} unreadable")
+        screen.say(f"{counted(counts[True], 'photo', 'photos')} labelled, {counts[False]} unreadable")
     if out is not None and not as_json:
         print(out)
 

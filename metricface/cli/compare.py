@@ -30,7 +30,7 @@ def compare(
 
     Figures of several seeds are averaged first. Every bootstrap sample draws the same people for both sides.
     """
-    from metricface.cli.render import table
+    from metricface.cli.tables import table
     from metricface.runs.compare import compare_runs
 
     comparison = compare_runs(a, b, samples=samples, seed=seed)

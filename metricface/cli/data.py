@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from metricface.cli.arguments import AsJson
 from metricface.files import printable
 
 
 def demo(
     root: Annotated[Path, typer.Option("--root", help="Where task_b/ and task_a/ are laid out.")] = Path("data"),
+    as_json: AsJson = False,
 ) -> None:
     """Lay out the AT&T/ORL faces (40 people, 10 photos each) as data/task_b and data/task_a."""
     from metricface.build.components import distortions
@@ -21,7 +24,11 @@ def demo(
 
     with Screen() as screen:
         summary = lay_out(root, distortions(installed_registries()), screen.progress("distorting"))
-    print(summary)
+    if as_json:
+        trees = {"task_b": summary.task_b.to_json(), "task_a": summary.task_a.to_json()}
+        print(json.dumps({**trees, "provenance": summary.provenance}, indent=2))
+    else:
+        print(summary)
 
 
 def distort(
@@ -35,6 +42,7 @@ def distort(
     split: Annotated[
         Path | None, typer.Option(help="CSV with columns split, person, photo, instead of a random choice.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Build a Task B tree (clean photos and seven distortions of each) from clean photos."""
     from metricface.build.components import distortions
@@ -56,4 +64,4 @@ def distort(
         )
         for notice in tree.notices:
             screen.say(notice)
-    print(printable(str(tree)))
+    print(json.dumps(tree.to_json(), indent=2) if as_json else printable(str(tree)))

@@ -20,7 +20,7 @@ def doctor(as_json: AsJson = False) -> None:
         document = {"problems": problems, "findings": [dataclasses.asdict(finding) for finding in findings]}
         print(json.dumps(document, indent=2))
     else:
-        from metricface.cli.render import show_findings
+        from metricface.cli.tables import show_findings
 
         show_findings(findings)
     if problems:

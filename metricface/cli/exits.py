@@ -6,9 +6,10 @@ import errno
 import functools
 import io
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 import typer
@@ -28,6 +29,8 @@ _LESS_MEMORY = (
 )
 # typer brings a click of its own or uses the installed one, depending on its version; this is that click's UsageError.
 _Misuse: Any = typer.BadParameter.__base__
+_NO_VERB = re.compile(r"No such command '(.*?)'")
+_GUESS = re.compile(r"\.? (?:Did you mean|\(Possible)")
 
 
 class OneLineGroup(TyperGroup):
@@ -41,7 +44,8 @@ class OneLineGroup(TyperGroup):
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except _Misuse as error:
             if error.format_message():  # empty where typer has shown the help instead
-                print(f"error: {printable(_one_line(error))}", file=sys.stderr)
+                words = extra.get("args") or (args and args[0]) or sys.argv[1:]
+                print(f"error: {printable(_one_line(error, words))}", file=sys.stderr)
             code = error.exit_code
         sys.exit(code)
 
@@ -133,9 +137,24 @@ def _counted(message: str) -> str:
     return message if problems == 1 else f"{problems} problems\n{message}"
 
 
-def _one_line(error: Any) -> str:
+def _one_line(error: Any, words: Sequence[str]) -> str:
     """Return "metricface run: missing argument 'RECIPE'. See metricface run --help." of typer's complaint."""
     command = error.ctx.command_path if error.ctx is not None else "metricface"
     said = " ".join(error.format_message().split()).rstrip(".")
+    hint = _hint(error, words) if error.ctx is not None else ""
+    if hint:  # better than the guess that typer makes by spelling alone
+        said = _GUESS.split(said)[0]
     stop = "" if said.endswith("?") else "."
-    return f"{command}: {said[:1].lower()}{said[1:]}{stop} See {command} --help."
+    return f"{command}: {said[:1].lower()}{said[1:]}{stop}{hint} See {command} --help."
+
+
+def _hint(error: Any, words: Sequence[str]) -> str:
+    """Return what may have been meant by a verb or an option that is not there, "" where typer's own guess will do."""
+    from metricface.cli.hints import VERBS, option_hint, verb_hint
+
+    if verb := _NO_VERB.match(error.message):
+        guessed = _GUESS.search(error.message) and verb[1] not in VERBS
+        return "" if guessed else verb_hint(verb[1], error.ctx)
+    if error.message.startswith("No such option"):
+        return option_hint(error.option_name, error.ctx, words)
+    return ""

@@ -33,6 +33,6 @@ def list_components(
     if as_json:
         print(json.dumps([dataclasses.asdict(component) for component in found], indent=2))
         return
-    from metricface.cli.render import show_components
+    from metricface.cli.tables import show_components
 
     show_components(found)

@@ -93,7 +93,7 @@ def _arguments(settings: Sequence[str]) -> dict[str, Any]:
 
 def _show(checked: Sequence[Checked]) -> None:
     """Print a line for every check, and the count of them for every component."""
-    from metricface.cli.render import table
+    from metricface.cli.tables import table
     from metricface.testing.examine import WITH_SUITE
 
     rows = [(one.report.name, *row) for one in checked for row in one.report.rows()]

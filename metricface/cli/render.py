@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from metricface.cli.options import options, plain
@@ -28,13 +27,9 @@ from metricface.files import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metricface.cli.doctor_checks import Finding
-    from metricface.components.provenance import Provenance
     from metricface.contracts import Result
 
 SECONDS_BETWEEN_LINES = 10.0
-_PACKAGE_WIDTH = 20
-_STYLES = {"BROKEN": "bold red", "ambiguous": "yellow", "problem": "bold red", "note": "yellow"}
 
 
 class _Count(MofNCompleteColumn):
@@ -66,7 +61,7 @@ class Screen:
     """
 
     def __init__(self) -> None:
-        self._console = _console(stderr=True, highlight=False, quiet=options().quiet)
+        self._console = made_console(stderr=True, highlight=False, quiet=options().quiet)
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -170,43 +165,6 @@ def headline(name: str, result: Result) -> str:
     return f"{name} {', '.join(f'{what} {in_unit(figure)}' for what, figure in first)}"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout: drawn on a terminal, tab-separated into a pipe."""
-    console = _console()
-    if not console.is_terminal:
-        print("\n".join("\t".join(row) for row in (columns, *rows)))
-        return
-    drawn = Table(*columns)
-    for row in rows:
-        drawn.add_row(*(escape(printable(cell)) for cell in row))
-    console.print(drawn)
-
-
-def show_components(found: Sequence[Provenance]) -> None:
-    """Print components on stdout: under their kinds on a terminal, tab-separated into a pipe."""
-    console = _console()
-    if not console.is_terminal:
-        columns = ("kind", "name", "status", "package", "summary")
-        table(
-            columns, [(c.kind, c.name, c.status, f"{c.distribution} {c.version}", c.reason or c.summary) for c in found]
-        )
-        return
-    drawn = Table.grid(padding=(0, 2, 0, 0))
-    drawn.add_column(no_wrap=True)
-    drawn.add_column(max_width=_PACKAGE_WIDTH, overflow="fold")
-    drawn.add_column(ratio=1)
-    kind = None
-    for component in found:
-        if component.kind != kind:
-            kind = component.kind
-            drawn.add_row(f"[bold]{kind}[/]")
-        package = f"{component.distribution} {component.version}"
-        note = f"{component.status}: {component.reason}" if component.reason else component.summary
-        style = _STYLES.get(component.status)
-        drawn.add_row(f"  {escape(component.name)}", escape(package), escape(note), style=style)
-    console.print(drawn)
-
-
 def show_report(results: Mapping[str, Result], about: Mapping[str, Any]) -> None:
     """Print a report on stdout; `about` is what the document of a report says besides the results."""
     from metricface.evaluation.report.markdown import report_markdown
@@ -216,7 +174,7 @@ def show_report(results: Mapping[str, Result], about: Mapping[str, Any]) -> None
 
 def show_markdown(text: str) -> None:
     """Print Markdown on stdout: drawn on a terminal, as it is into a pipe."""
-    console = _console()
+    console = made_console()
     if not console.is_terminal:
         print(text)
         return
@@ -225,25 +183,6 @@ def show_markdown(text: str) -> None:
     console.print(Markdown(printable(text)))
 
 
-def show_findings(findings: Sequence[Finding]) -> None:
-    """Print what the doctor found on stdout, a line each under its heading; lines to paste are never broken."""
-    console = _console(highlight=False, soft_wrap=True)
-    width = max(len(finding.what) for finding in findings)
-    heading = None
-    for finding in findings:
-        if finding.about != heading:
-            heading = finding.about
-            console.print(heading, style="bold", markup=False)
-        mark = "" if finding.status == "good" else f"{finding.status}: "
-        console.print(
-            f"  {finding.what:<{width}}  {mark}{finding.found}", style=_STYLES.get(finding.status), markup=False
-        )
-        if finding.remedy:
-            console.print(f"  {'':<{width}}  {finding.remedy}", markup=False)
-    problems = sum(finding.status == "problem" for finding in findings)
-    console.print(f"{problems} problem{'s' * (problems != 1)} found" if problems else "all is well", style="bold")
-
-
-def _console(**settings: Any) -> Console:
+def made_console(**settings: Any) -> Console:
     """Return a console that prints no escapes where none are wanted; rich itself would keep bold type."""
     return Console(color_system=None if plain() else "auto", **settings)

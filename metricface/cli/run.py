@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metricface.errors import UsageError
-from metricface.files import printable
+from metricface.errors import UsageError, counted
 from metricface.machine import reuse_freed_memory
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from metricface.components.registry import Registries
     from metricface.recipe.schema import Recipe
 
+_DRY_KEYS = {"time": "training_takes", "memory": "memory"}
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe, for instance experiments/task_b.toml.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
@@ -73,9 +73,24 @@ def run(
     if as_json:
         print(json.dumps(document, indent=2))
     elif dry_run:
-        print(printable("\n".join(f"{key}: {value}" for key, value in document.items())))
+        _show_dry(document)
     else:
         _show_finished(document, with_seeds=seeds is not None)
+
+
+def _show_dry(document: Mapping[str, Any]) -> None:
+    """Print what a dry run found for people; see Experiment.describe and estimate."""
+    from metricface.cli.tables import table
+
+    splits = {name: value for name, value in document.items() if isinstance(value, Mapping)}
+    steps, batches = document["steps"], document["batches_per_epoch"]
+    rows = [(name, ", ".join(f"{number:,} {what}" for what, number in of.items())) for name, of in splits.items()]
+    rows += [
+        ("steps", f"{steps:,}, {batches:,} in each of {counted(steps // max(batches, 1), 'epoch', 'epochs')}"),
+        ("parameters", f"{document['parameters']:,}"),
+        *((name, str(document[key])) for name, key in _DRY_KEYS.items() if key in document),
+    ]
+    table(("", ""), rows)
 
 
 def _show_finished(document: Mapping[str, Any], *, with_seeds: bool) -> None:

@@ -22,7 +22,8 @@ def list_runs(
     if as_json:
         print(json.dumps([run.to_json() for run in found], indent=2))
         return
-    from metricface.cli.render import Screen, headline, table
+    from metricface.cli.render import Screen, headline
+    from metricface.cli.tables import table
 
     if not found:
         with Screen() as screen:
@@ -33,7 +34,7 @@ def list_runs(
         figures = "; ".join(headline(name, result) for name, result in run.results.items())
         seed = "-" if run.seed is None else str(run.seed)
         rows.append((str(run.folder), str(run.name or "-"), seed, run.status, run.progress, run.trouble or figures))
-    table(("folder", "recipe", "seed", "status", "epoch", "figures"), rows)
+    table(("folder", "recipe", "seed", "status", "epoch", "figures"), rows, copied=True)
 
 
 def show_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,14 +14,23 @@ from metricface.cli.arguments import AsJson
 from metricface.contracts import KINDS, Kind
 from metricface.errors import PluginError, UsageError, nearest
 
+if TYPE_CHECKING:
+    from metricface.components.registry import Entry, Registries, Registry
+
 
 def show(
     kind: Annotated[
-        str, typer.Argument(help="backbone, head, loss, ...", show_default=False, autocompletion=complete.kinds)
+        str,
+        typer.Argument(
+            help="backbone, head, loss, ...; not needed where one kind alone has the name",
+            show_default=False,
+            autocompletion=complete.kinds,
+        ),
     ],
     name: Annotated[
-        str, typer.Argument(help="As in metricface list.", show_default=False, autocompletion=complete.names)
-    ],
+        str | None,
+        typer.Argument(help="As in metricface list.", show_default=False, autocompletion=complete.names),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one component: where it comes from, its docstring, its parameters, and TOML to paste into a recipe."""
@@ -29,13 +38,7 @@ def show(
     from metricface.components.provenance import describe, first_line
     from metricface.components.registry import installed_registries
 
-    if kind not in KINDS:
-        raise UsageError(f"show: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
-    registry = installed_registries()[kind]
-    try:
-        entry = registry.find(name)
-    except PluginError as error:  # the name is the mistake here, and no plugin's
-        raise UsageError(f"show: {error}") from error
+    kind, name, registry, entry = _found(kind, name, installed_registries())
     component, broken = None, None
     try:
         component = registry.load(name)
@@ -52,6 +55,33 @@ def show(
         raise broken
     if not as_json:
         _print(name, component, KINDS[kind])
+
+
+def _found(kind: str, name: str | None, registries: Registries) -> tuple[str, str, Registry, Entry]:
+    """Return the component that is meant; of a name without a kind, the one that has it."""
+    if name is None:
+        kind, name = _only_kind(kind, registries), kind
+    if kind not in KINDS:
+        raise UsageError(f"show: no kind {kind!r}.{nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
+    try:
+        return kind, name, registries[kind], registries[kind].find(name)
+    except PluginError as error:  # the name is the mistake here, and no plugin's
+        raise UsageError(f"show: {error}") from error
+
+
+def _only_kind(name: str, registries: Registries) -> str:
+    """Return the kind that has a component of this name, where it is one alone."""
+    names = {kind: registry.names() for kind, registry in registries.items()}
+    if name in names:
+        raise UsageError(f"show: which {name}? There are: {', '.join(names[name])}")
+    kinds = [kind for kind, there in names.items() if name in there]
+    if not kinds:
+        near = nearest(name, sorted({one for there in names.values() for one in there}))
+        raise UsageError(f"show: no component {name!r}.{near} All there are: metricface list")
+    if len(kinds) > 1:
+        lines = ", or ".join(f"metricface show {kind} {name}" for kind in kinds)
+        raise UsageError(f"show: {name!r} is a {' and a '.join(kinds)}. Say which: {lines}")
+    return kinds[0]
 
 
 def _facts(name: str, component: Any, kind: Kind) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from metricface.data.images import is_image
-from metricface.errors import DataError
+from metricface.errors import DataError, counted
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _LISTED = 5
@@ -68,7 +68,7 @@ def why_empty(folder: Path, entries: Sequence[os.DirEntry[str]], per: str, layou
     if any(is_image(Path(entry.name)) for entry in entries):
         return f"{folder}: photos lie in the split itself, not in one folder per {per}. {layout}"
     if any(map(is_folder, entries)):
-        return f"{folder}: none of the {sum(map(is_folder, entries))} folders holds a photo. {layout}"
+        return f"{folder}: none of {counted(sum(map(is_folder, entries)), 'folder', 'folders')} holds a photo. {layout}"
     return f"{folder}: the split is empty. {layout}"
 
 
@@ -114,9 +114,9 @@ def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
             yield entry
 
 
-def remarks(where: Path, texts: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Return a notice for everything counted: `texts` is key -> sentence with {} for the number; see no_photos too."""
-    told = [text.format(counts[key]) for key, text in texts.items() if counts[key]]
+def remarks(where: Path, texts: Mapping[str, tuple[str, str]], counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a notice for everything counted: `texts` is key -> what to say of one and of several; also no_photos."""
+    told = [counted(counts[key], *text) for key, text in texts.items() if counts[key]]
     return tuple(f"{where}: {text}" for text in (*told, no_photos(counts)) if text)
 
 

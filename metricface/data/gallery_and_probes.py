@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, Item
 from metricface.data.person_names import composed
+from metricface.errors import counted
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
@@ -79,6 +80,6 @@ def _digest(path: Path) -> bytes:
 def _tell(twice: Sequence[tuple[Path, Path]]) -> Iterator[str]:
     if twice:
         yield (
-            f"{len(twice)} probes are photos of the gallery too, byte for byte (for instance {twice[0][1]} and "
-            f"{twice[0][0]}): recognising those shows little"
+            f"{counted(len(twice), 'probe is a photo', 'probes are photos')} of the gallery too, byte for byte (for "
+            f"instance {twice[0][1]} and {twice[0][0]}): recognising that shows little"
         )

@@ -149,4 +149,5 @@ def _refuse_or_tell(reasons: Sequence[str], total: int) -> tuple[str, ...]:
             f"{len(reasons)} of {total} photos cannot be read, more than {MOST_UNREADABLE:.0%}: {listed}. "
             "Fix or remove them."
         )
-    return (f"{len(reasons)} of {total} photos cannot be read and are left out: {listed}",)
+    are = "is" if len(reasons) == 1 else "are"
+    return (f"{len(reasons)} of {total} photos cannot be read and {are} left out: {listed}",)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from metricface.errors import ModelError
+from metricface.errors import ModelError, NoModelError
 from metricface.machine import memory_size
 from metricface.model.description import IN_RUN, Description, not_readable, read_description
 from metricface.model.nan import refuse_nan
@@ -49,12 +49,12 @@ def find_model(path: Path) -> Path:
     """Return the model folder for MODEL on a command line: a model folder or a run folder.
 
     Raises:
-        ModelError: there is no model at `path`.
+        NoModelError: there is no model at `path`.
     """
     for folder in (path, path / IN_RUN):
         if (folder / "model.json").is_file():
             return folder
-    raise ModelError(f"{path}: no model here (no model.json). Name a run folder or its model folder.")
+    raise NoModelError(f"{path}: no model here (no model.json). Name a run folder or its model folder.")
 
 
 def read_model(path: Path) -> ModelFolder:

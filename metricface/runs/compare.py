@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from metricface.errors import DataError, UsageError, nearest
+from metricface.errors import DataError, UsageError, counted, nearest
 from metricface.evaluation.comparison import Difference, compare_outcomes, is_comparable
 from metricface.recipe.difference import differing_keys
 from metricface.runs.folder import FINISHED, RunFolder
@@ -95,10 +95,10 @@ def _means(sides: Sequence[Sequence[Path]]) -> list[str]:
     """Return what is said of sides of several runs, nothing where both are a single one."""
     if max(map(len, sides)) == 1:
         return []
-    counted = " and ".join(f"{len(side)} runs of {name}" for side, name in zip(sides, "AB", strict=True))
+    sizes = [f"{counted(len(side), 'run', 'runs')} of {name}" for side, name in zip(sides, "AB", strict=True)]
     return [
-        f"A and B are means over {counted}, of outcomes averaged per probe; the intervals are over people and do "
-        "not cover how much runs differ from seed to seed"
+        f"A and B are means over {' and '.join(sizes)}, of outcomes averaged per probe; the intervals are over people "
+        "and do not cover how much runs differ from seed to seed"
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from metricface.errors import MetricFaceError, ModelError, UsageError
+from metricface.errors import MetricFaceError, NoModelError, UsageError
 from metricface.evaluation.report.outcomes import read_outcomes
 from metricface.files import made_folder, write_json, write_text
 from metricface.recipe.schema import Recipe
@@ -139,12 +139,12 @@ class RunFolder(RunPaths):
         """Refuse a run that has no model yet; what is no run at all is left to those who read models.
 
         Raises:
-            ModelError: names the command that finishes it.
+            NoModelError: names the command that finishes it.
         """
         if self.recipe_path.is_file() and not any(
             (folder / _MODEL_FILES[0]).is_file() for folder in (self.path, self.model)
         ):
-            raise ModelError(f"{self.path}: this run has no model yet. Finish it: {self.resume_line}")
+            raise NoModelError(f"{self.path}: this run has no model yet. Finish it: {self.resume_line}")
 
     def in_use(self) -> bool:
         """Whether a process may be running in it: one holds the lock, or the system cannot tell."""

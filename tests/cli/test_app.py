@@ -50,6 +50,73 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_2(name: str) -> None
     assert done.stderr.endswith("--help.\n")
 
 
+VERBS = {
+    "train": "'run'",
+    "predict": "'classify'",
+    "evaluate": "'eval'",
+    "test": "'eval'",
+    "list-components": "'list'",
+    "recipe": "'init'",
+    "distort": "'data distort'",
+    "wach": "'runs watch'",
+}
+
+
+@pytest.mark.parametrize("word", VERBS)
+def test_the_verb_of_another_tool_gets_a_hint(word: str) -> None:
+    done = metricface(word, "x")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: metricface: no such command '{word}'. Did you mean {VERBS[word]}? See metricface --help.\n"
+    )
+
+
+OPTIONS = {
+    "of the engine": (["run", "RECIPE", "--epochs", "3"], "--set train.epochs=3."),
+    "with an equals sign": (["run", "RECIPE", "--epoch=3"], "--set train.epochs=3."),
+    "with dashes": (["check", "RECIPE", "--batch-size", "64"], "--set train.batch_size=64."),
+    "the seed": (["run", "RECIPE", "--seed", "7"], "--set run.seed=7."),
+    "of the recipe": (["run", "RECIPE", "--lr", "1e-3"], "--set optimizer.lr=1e-3."),
+    "of an array of the recipe": (["run", "RECIPE", "--weight", "2"], "--set loss.contrastive.weight=2."),
+    "without a value": (["run", "RECIPE", "--epochs"], "--set train.epochs=VALUE."),
+    "with a value for the shell": (["run", "RECIPE", "--epochs", "a b"], "--set 'train.epochs=a b'."),
+    "without a recipe that can be read": (["run", "none.toml", "--epochs", "3"], "--set train.epochs=3."),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_that_is_a_key_of_the_recipe_gets_the_line_that_sets_it(name: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "my.toml"
+    recipe.write_text(
+        '[optimizer]\nname = "sgd"\nlr = 0.1\n[[loss]]\nname = "contrastive"\nweight = 1\n[head]\nname = "x"\n'
+    )
+    arguments, line = OPTIONS[name]
+    done = metricface(*(str(recipe) if word == "RECIPE" else word for word in arguments))
+    assert (done.exit_code, done.stdout) == (2, "")
+    verb, option = arguments[0], arguments[2].partition("=")[0]
+    assert done.stderr == (
+        f"error: metricface {verb}: no such option: {option}. Keys of the recipe are set so: {line} "
+        f"See metricface {verb} --help.\n"
+    )
+
+
+def test_an_option_that_stands_before_the_verb_says_so() -> None:
+    assert "It stands before the verb: metricface --quiet runs list." in metricface("runs", "list", "--quiet").stderr
+    assert "--set" not in metricface("list", "--epochs", "3").stderr  # a verb without --set
+
+
+def _paths(command: object, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    below = getattr(command, "commands", {})
+    return [before, *(path for name, part in below.items() for path in _paths(part, (*before, name)))]
+
+
+@pytest.mark.parametrize("verb", _paths(typer.main.get_command(app)), ids=" ".join)
+def test_h_is_help_everywhere(verb: tuple[str, ...]) -> None:
+    short, long = metricface(*verb, "-h"), metricface(*verb, "--help")
+    assert (short.exit_code, short.stdout) == (0, long.stdout)
+    assert " ".join(("Usage: metricface", *verb)) in short.stdout
+
+
 @pytest.mark.parametrize("arguments", [[], ["runs"], ["data"], ["plugin"]])
 def test_without_a_verb_the_help_is_shown(arguments: list[str]) -> None:
     done = metricface(*arguments)

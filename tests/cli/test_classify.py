@@ -183,7 +183,7 @@ def test_what_cannot_be_classified_is_one_line(finished: Path, tree: Path, tmp_p
         ((finished, tree, "--json", "--batch-size", "0"), 2, "--batch-size"),
         ((finished, tree, "--json", "--device", "gpu"), 2, "error: --device: 'gpu' is not on this machine ("),
         ((finished, tree, "--json", "--device", "meta"), 2, "error: --device: 'meta' is not on this machine ("),
-        ((tmp_path / "empty", tree, "--json"), 1, "no model here (no model.json)"),
+        ((tmp_path / "empty", tree, "--json"), 2, "no model here (no model.json)"),
     ):
         done = metricface("classify", *arguments)
         assert (done.exit_code, done.stdout) == (code, ""), done.output

@@ -104,7 +104,7 @@ def test_seeds_of_a_side_are_averaged_in_their_order(tmp_path: Path) -> None:
     document = json.loads(metricface("compare", tmp_path / "a", b, "--json", "--samples", "50").stdout)
     assert document["differences"][0]["a"] == pytest.approx(0.5)
     assert document["runs"]["a"] == [str(tmp_path / "a" / f"seed-{number}") for number in (2, 10)]
-    assert "A and B are means over 2 runs of A and 1 runs of B, of outcomes averaged per probe" in document["notes"][0]
+    assert "A and B are means over 2 runs of A and 1 run of B, of outcomes averaged per probe" in document["notes"][0]
 
 
 def test_seeds_json_names_the_runs_of_a_side(tmp_path: Path) -> None:

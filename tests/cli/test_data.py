@@ -28,7 +28,7 @@ def test_distort_makes_a_tree_and_does_not_make_it_twice(tmp_path: Path) -> None
     arguments = ("data", "distort", source, tmp_path / "tree", "--val-people", 1)
     done = metricface(*arguments)
     assert done.exit_code == 0, done.output
-    assert "made: train 6 photos in 3 folders, val 2 photos in 1 folders; each photo also blurred, foggy" in done.stdout
+    assert "made: train 6 photos in 3 folders, val 2 photos in 1 folder; each photo also blurred, foggy" in done.stdout
     assert len(list((tmp_path / "tree").glob("train/*/distortion/*.jpg"))) == 6 * 7
     assert "lay there already" in metricface(*arguments).stdout
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from metricface.cli import doctor_checks as doctor
 from metricface.cli.app import app
 from metricface.cli.doctor_checks import Finding, examine
-from metricface.cli.render import show_findings
+from metricface.cli.tables import show_findings
 
 LOSSES = "metricface.losses"
 

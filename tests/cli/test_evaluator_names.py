@@ -118,7 +118,7 @@ def test_classify_uses_the_first_one_and_says_so(model: Path, other: Path) -> No
     for row in map(json.loads, done.stdout.splitlines()):
         female = row["probability"] if row["label"] == "female" else 1 - row["probability"]
         assert (row["label"] == "female") == (female >= 0.9)
-    assert f"the threshold of {NAMES[0]} is used, not that of {NAMES[1]}." in done.stderr
+    assert f"the threshold of {NAMES[0]} is used, not that of {NAMES[1]}: " in done.stderr
 
 
 def test_on_the_photos_that_they_were_fitted_on_they_are_cross_fitted(model: Path, finished: Path, tree: Path) -> None:

@@ -79,7 +79,7 @@ def test_known_people_are_ranked_and_unknown_ones_counted_apart(folders: Path) -
     }
     similarity = found["similarity"]["by_similarity"]
     assert (similarity["genuine"]["n"], similarity["unknown"]["n"]) == (22, 18)
-    assert "1 probes are photos of the gallery too, byte for byte" in done.stderr
+    assert "1 probe is a photo of the gallery too, byte for byte" in done.stderr
 
 
 def test_the_figures_are_those_of_a_loop_over_the_models_embeddings(folders: Path) -> None:

@@ -78,7 +78,7 @@ def test_two_spellings_of_an_accent_are_one_person_in_two_splits(tree: Path, tmp
     done = metricface("run", write_short(tmp_path, tree), "--out", tmp_path / "run")
     assert done.exit_code != 0
     assert done.stderr == (
-        "error: data: 1 people are in both train and val (José), so val would not measure people never trained on. "
+        "error: data: 1 person is in both train and val (José), so val would not measure people never trained on. "
         "Keep each person in one split.\n"
     )
     assert not (tmp_path / "run").exists()

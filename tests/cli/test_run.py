@@ -230,7 +230,7 @@ DATA_MISTAKES = {
     "empty split": (lambda root: [shutil.rmtree(p) for p in (root / "val").iterdir()], "val"),
     "one person in both": (
         lambda root: shutil.copytree(root / "train" / "person_1", root / "val" / "person_1"),
-        "data: 1 people are in both train and val (person_1), so val would not measure people never trained on. "
+        "data: 1 person is in both train and val (person_1), so val would not measure people never trained on. "
         "Keep each person in one split.",
     ),
     "too few people": (lambda root: [shutil.rmtree(root / "train" / f"person_{i}") for i in (1, 2, 3)], "batch_size"),

@@ -72,6 +72,6 @@ def test_a_probe_that_is_a_photo_of_the_gallery_is_told(tree: Path) -> None:
     (tree / "train" / "person_0" / "empty.png").touch()
     both = GalleryAndProbes(dataset(tree, "train"), dataset(tree, "val"))
     assert both.notices == (
-        f"1 probes are photos of the gallery too, byte for byte (for instance {copy} and {original}): recognising "
-        "those shows little",
+        f"1 probe is a photo of the gallery too, byte for byte (for instance {copy} and {original}): recognising "
+        "that shows little",
     )

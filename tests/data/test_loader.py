@@ -48,7 +48,7 @@ def test_a_few_unreadable_photos_are_listed_left_out_and_never_met_again() -> No
     photos = Photos(MemoryDataset(broken=(7,)), PREPROCESSING, 1 << 20)
     assert len(photos) == 23
     assert "p1/1.png" not in {str(item.path) for item in photos.items}
-    assert photos.notices == ["1 of 24 photos cannot be read and are left out: p1/1.png: not a photo"]
+    assert photos.notices == ["1 of 24 photos cannot be read and is left out: p1/1.png: not a photo"]
     assert np.array_equal(photos.read(7), MemoryDataset().images[8])
 
 

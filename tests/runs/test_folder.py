@@ -84,7 +84,7 @@ def test_a_run_without_a_model_says_how_to_finish_it_wherever_a_model_is_named(t
     assert str(caught.value) == message
     for arguments in (("eval", tmp_path), ("classify", tmp_path, tmp_path, "--json")):
         done = CliRunner().invoke(app, list(map(str, arguments)))
-        assert (done.exit_code, done.stderr) == (1, f"error: {message}\n")
+        assert (done.exit_code, done.stderr) == (2, f"error: {message}\n")
     with pytest.raises(ModelError, match=r"no model here \(no model\.json\)\. Name a run folder or its model folder"):
         find_model(tmp_path)
     (tmp_path / "model").mkdir()

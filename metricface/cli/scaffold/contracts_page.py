@@ -57,6 +57,7 @@ OFFERED: Mapping[str, str] = {
     "seed": "`int`, 0 or above",
     "root": "`Path`, as the recipe has it",
     "split": '`str`, for instance "train"',
+    "max_pixels": "`int`: a photo whose header says more is not to be decoded; hand it to `read_image`",
     "image_size": "`int`, side of the photos in pixels",
     "mean": "three floats, the backbone's mean in [0, 1], RGB",
     "std": "three floats, the backbone's standard deviation, RGB",

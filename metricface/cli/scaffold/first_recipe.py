@@ -17,7 +17,7 @@ from metricface.build.preflight import check_people_apart
 from metricface.cli.scaffold.layout import SPLITS, Layout, Task, recognise
 from metricface.components.evaluators.identification import Identification
 from metricface.contracts import CLEAN, Dataset
-from metricface.errors import DataError, UsageError
+from metricface.errors import DataError, UsageError, counted
 from metricface.evaluation.identifiable import DISTORT
 
 _TASKS = ("a", "b")
@@ -164,10 +164,10 @@ def _content(layout: Layout, dataset: Dataset) -> str:
         labels = Counter(dataset.label_names[item.label] for item in dataset.items)
         what = _counted({name: labels[name] for name in layout.classes})
     else:
-        what = f"{len(dataset.label_names)} people"
+        what = counted(len(dataset.label_names), "person", "people")
     in_order = sorted(conditions, key=lambda name: (name != CLEAN, name))
     distorted = f" ({_counted({name: conditions[name] for name in in_order})})" if in_order != [CLEAN] else ""
-    return f"{what}; {len(dataset)} photos{distorted}"
+    return f"{what}; {counted(len(dataset), 'photo', 'photos')}{distorted}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

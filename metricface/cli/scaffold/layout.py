@@ -16,7 +16,7 @@ from metricface.data.folders import is_folder, photos, shortened, visible
 from metricface.data.images import is_image
 from metricface.data.manifest import REQUIRED
 from metricface.data.tables import Table, header, read_table
-from metricface.errors import DataError, UsageError
+from metricface.errors import DataError, UsageError, counted
 
 Task = Literal["a", "b"]
 
@@ -138,8 +138,9 @@ def _guess(root: Path, names: Mapping[str, frozenset[str]]) -> Task:
     if not train & val:
         return "b"
     raise UsageError(
-        f"{root}: {len(train)} folders in train, {len(val)} in val, {len(train & val)} in both, no distortion/ in any: "
-        "they may be classes or people. Say which: --task a (classes) or --task b (people, each in one split only)"
+        f"{root}: {counted(len(train), 'folder', 'folders')} in train, {len(val)} in val, {len(train & val)} in both, "
+        "no distortion/ in any: they may be classes or people. Say which: --task a (classes) or --task b (people, each "
+        "in one split only)"
     )
 
 
@@ -177,9 +178,9 @@ def _unknown(data: Path, folders: Mapping[str, Path]) -> DataError:
     of_photos = [name for name, path in folders.items() if any(photos(path, Counter()))]
     if of_photos and not folders.keys() & set(SPLITS):
         return DataError(
-            f"{data}: {len(of_photos)} folders of photos ({shortened(of_photos)}), but no train and val. If they are "
-            f"people, make a Task B tree: metricface data distort {data} DST. If they are classes, lay them out as "
-            f"train/<class> and val/<class>."
+            f"{data}: {counted(len(of_photos), 'folder', 'folders')} of photos ({shortened(of_photos)}), but no train "
+            f"and val. If they are people, make a Task B tree: metricface data distort {data} DST. If they are "
+            "classes, lay them out as train/<class> and val/<class>."
         )
     loose = sum(is_image(Path(entry.name)) for entry in visible(data))
     nested = next(iter(folders), "")

@@ -23,10 +23,19 @@ if TYPE_CHECKING:
 
 _LAYOUT = "The layout is <root>/<split>/<class>/<photo>.jpg."
 _REMARKS = {
-    "loose": "{} photos lie in the split itself, in no class, and are left out",
-    "empty": "{} folders that are no class hold no photo and are left out",
-    "folder": "{} folders inside the classes' folders are not read",
-    "person": "{} photos' names do not match data.person_pattern: who they show is unknown",
+    "loose": (
+        "photo lies in the split itself, in no class, and is left out",
+        "photos lie in the split itself, in no class, and are left out",
+    ),
+    "empty": (
+        "folder that is no class holds no photo and is left out",
+        "folders that are no class hold no photo and are left out",
+    ),
+    "folder": ("folder inside a class's folder is not read", "folders inside the classes' folders are not read"),
+    "person": (
+        "photo's name does not match data.person_pattern: who it shows is unknown",
+        "photos' names do not match data.person_pattern: who they show is unknown",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from metricface.data.folders import check_root, shortened
 from metricface.data.headers import MOST_PIXELS
 from metricface.data.images import read_image
 from metricface.data.manifest import COLUMNS, Entry, Manifest, Mistakes, read_manifest
-from metricface.errors import DataError, nearest
+from metricface.errors import DataError, counted, nearest
 
 if TYPE_CHECKING:
     from metricface.contracts import Image
@@ -132,7 +132,10 @@ def _notices(
         notices.append(f"{manifest}: columns that are not read: {', '.join(others)}.{nearest(others[0], COLUMNS)}")
     unknown = sum(entry.condition != CLEAN and not entry.source for entry in entries)
     if unknown:
-        notices.append(
-            f"{manifest}: {unknown} distorted photos of {split} have no source: their clean photo is unknown"
+        said = counted(
+            unknown,
+            f"distorted photo of {split} has no source: its clean photo is unknown",
+            f"distorted photos of {split} have no source: their clean photo is unknown",
         )
+        notices.append(f"{manifest}: {said}")
     return tuple(notices)

@@ -20,13 +20,28 @@ if TYPE_CHECKING:
 DISTORTED_FOLDERS = ("distorted", "distortion")
 _LAYOUT = "The layout is <root>/<split>/<person>/<photo>.jpg and <person>/distortion/<photo>_<condition>.jpg."
 REMARKS = {
-    "loose": "{} photos lie in the split itself, in no person's folder, and are left out",
-    "person": "{} people's folders hold no photo and are left out",
-    "folder": "{} folders inside people's folders are not read; only distortion/ and distorted/ are",
-    "twin": "{} photos share name and person with a photo of another suffix and are left out. "
-    "Rename them if they are other photos",
-    "name": "{} distorted photos are not named <photo>_<condition> and are left out",
-    "source": "{} distorted photos have no clean photo of their name: their source is unknown",
+    "loose": (
+        "photo lies in the split itself, in no person's folder, and is left out",
+        "photos lie in the split itself, in no person's folder, and are left out",
+    ),
+    "person": ("person's folder holds no photo and is left out", "people's folders hold no photo and are left out"),
+    "folder": (
+        "folder inside a person's folder is not read; only distortion/ and distorted/ are",
+        "folders inside people's folders are not read; only distortion/ and distorted/ are",
+    ),
+    "twin": (
+        "photo shares name and person with a photo of another suffix and is left out. Rename it if it is another photo",
+        "photos share name and person with a photo of another suffix and are left out. "
+        "Rename them if they are other photos",
+    ),
+    "name": (
+        "distorted photo is not named <photo>_<condition> and is left out",
+        "distorted photos are not named <photo>_<condition> and are left out",
+    ),
+    "source": (
+        "distorted photo has no clean photo of its name: its source is unknown",
+        "distorted photos have no clean photo of their name: their source is unknown",
+    ),
 }
 
 

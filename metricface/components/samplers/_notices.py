@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from metricface.errors import counted
+
 CLEAN_ALONE = (
     "sampler cross-condition: no photo of train is distorted and no transform distorts one, so its batches are those "
     'of identity-balanced. For distorted views, add [[transform]] name = "random-distortion", or photos on disk: '
@@ -31,7 +33,11 @@ def notices_on_conditions(counts: npt.NDArray[np.int64]) -> list[str]:
 
 
 def _lines(lacking: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
-    return [f"{who.sum()} of {len(who)} people have {what}" for what, who in lacking.items() if who.any()]
+    return [
+        f"{who.sum()} of {len(who)} people {'has' if who.sum() == 1 else 'have'} {what}"
+        for what, who in lacking.items()
+        if who.any()
+    ]
 
 
 def notices_on_groups(leads: Sequence[int], groups: Sequence[int], batches: int) -> list[str]:
@@ -40,10 +46,11 @@ def notices_on_groups(leads: Sequence[int], groups: Sequence[int], batches: int)
     crowded = sum(count > batches for count in groups)
     if crowded:
         notices.append(
-            f"{crowded} of {len(groups)} people have more clean photos than an epoch has batches ({batches}): "
-            f"they stand up to {-(-max(groups) // batches)} times in one batch"
+            f"{crowded} of {len(groups)} people {'has' if crowded == 1 else 'have'} more clean photos than an epoch "
+            f"has batches ({batches}): they stand up to {-(-max(groups) // batches)} times in one batch"
         )
     stand_ins = sum(groups) - sum(leads)
     if stand_ins:
-        notices.append(f"{stand_ins} groups per epoch are stand-ins, so that every batch holds two people")
+        what = counted(stand_ins, "group per epoch is a stand-in", "groups per epoch are stand-ins")
+        notices.append(f"{what}, so that every batch holds two people")
     return notices

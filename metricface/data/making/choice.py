@@ -17,11 +17,17 @@ from metricface.errors import DataError, UsageError
 _VAL_SHARE = 0.2
 _COLUMNS = ("split", "person", "photo")
 _REMARKS = {
-    "loose": "{} photos lie in no person's folder and are left out",
-    "few": "{} people have fewer photos than --min-per-person and are left out",
-    "folder": "{} folders inside people's folders are not read",
-    "twin": "{} photos share name and person with a photo of another suffix and are left out. "
-    "Rename them if they are other photos",
+    "loose": ("photo lies in no person's folder and is left out", "photos lie in no person's folder and are left out"),
+    "few": (
+        "person has fewer photos than --min-per-person and is left out",
+        "people have fewer photos than --min-per-person and are left out",
+    ),
+    "folder": ("folder inside a person's folder is not read", "folders inside people's folders are not read"),
+    "twin": (
+        "photo shares name and person with a photo of another suffix and is left out. Rename it if it is another photo",
+        "photos share name and person with a photo of another suffix and are left out. "
+        "Rename them if they are other photos",
+    ),
 }
 
 

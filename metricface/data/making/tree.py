@@ -18,7 +18,7 @@ from metricface.contracts import Distortion, Progress
 from metricface.data.images import limit_threads, read_image, write_image
 from metricface.data.making.choice import Photo
 from metricface.data.photos import MOST_UNREADABLE, too_many
-from metricface.errors import DataError
+from metricface.errors import DataError, counted
 from metricface.files import write_atomically, write_json
 from metricface.machine import usable_cores
 
@@ -50,8 +50,23 @@ class Tree:
     found: bool
     notices: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        splits = {split: {"folders": n, "photos": self.photos[split]} for split, n in self.folders.items()}
+        return {
+            "folder": str(self.folder),
+            "splits": splits,
+            "conditions": list(self.conditions),
+            "unreadable": list(self.unreadable),
+            "notices": list(self.notices),
+            "found": self.found,
+        }
+
     def __str__(self) -> str:
-        splits = ", ".join(f"{split} {self.photos[split]} photos in {n} folders" for split, n in self.folders.items())
+        splits = ", ".join(
+            f"{split} {counted(self.photos[split], 'photo', 'photos')} in {counted(number, 'folder', 'folders')}"
+            for split, number in self.folders.items()
+        )
         distorted = f"; each photo also {', '.join(self.conditions)} (JPEG)" if self.conditions else ""
         left_out = f"; {len(self.unreadable)} left out: {listed(self.unreadable)}" if self.unreadable else ""
         return f"{self.folder} {'lay there already' if self.found else 'made'}: {splits}{distorted}{left_out}"

@@ -64,7 +64,7 @@ def test_clean_photos_alone_get_a_recipe_and_a_word_on_what_the_report_lacks(tmp
 def test_people_in_both_splits_are_refused(tmp_path: Path) -> None:
     people(tmp_path, 3)
     empty_photos(tmp_path, ["val/t1/1.jpg"])
-    with pytest.raises(DataError, match=r"^data: 1 people are in both train and val \(t1\)"):
+    with pytest.raises(DataError, match=r"^data: 1 person is in both train and val \(t1\)"):
         first_recipe(tmp_path)
 
 

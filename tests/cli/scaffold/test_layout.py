@@ -8,7 +8,7 @@ import pytest
 from support.layouts import empty_photos, write_rows
 
 from metricface.cli.scaffold.layout import recognise
-from metricface.errors import DataError, MetricFaceError, UsageError
+from metricface.errors import DataError, MetricFaceError, UsageError, counted
 
 LOOKED_FOR = (
     "Looked for train/ and val/ with a folder per person (distortion/ in it) or per class, for Task_A/ and Task_B/ "
@@ -99,7 +99,8 @@ def test_in_doubt_the_user_is_asked(names: list[str], counts: tuple[int, int, in
     error = refusal(empty_photos(tmp_path, names))
     assert isinstance(error, UsageError)
     assert str(error) == (
-        f"{tmp_path}: {counts[0]} folders in train, {counts[1]} in val, {counts[2]} in both, no distortion/ in any: "
+        f"{tmp_path}: {counted(counts[0], 'folder', 'folders')} in train, {counts[1]} in val, {counts[2]} "
+        "in both, no distortion/ in any: "
         "they may be classes or people. Say which: --task a (classes) or --task b (people, each in one split only)"
     )
 

@@ -71,9 +71,9 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert len(dataset) == 2
     assert [notice.removeprefix(f"{tmp_path / 'val'}: ") for notice in dataset.notices] == [
         "classes: male = 0, female = 1 (positive)",
-        "1 photos lie in the split itself, in no class, and are left out",
-        "1 folders that are no class hold no photo and are left out",
-        "1 folders inside the classes' folders are not read",
+        "1 photo lies in the split itself, in no class, and is left out",
+        "1 folder that is no class holds no photo and is left out",
+        "1 folder inside a class's folder is not read",
         "left out as no photos: 2 .txt, 1 with no file behind the name",
     ]
 
@@ -85,14 +85,14 @@ def test_the_person_is_the_first_group_of_the_pattern(tmp_path: Path) -> None:
     dataset = opened(tree(tmp_path, DEMO), person_pattern="^(s[0-9]+)_")
     assert [item.identity for item in dataset.items] == ["s4", "s4", "", "s8"]
     assert dataset.notices[1:] == (
-        f"{tmp_path / 'val'}: 1 photos' names do not match data.person_pattern: who they show is unknown",
+        f"{tmp_path / 'val'}: 1 photo's name does not match data.person_pattern: who it shows is unknown",
     )
 
 
 def test_people_of_a_pattern_are_refused_in_two_splits(tmp_path: Path) -> None:
     tree(tmp_path, [*DEMO, "train/male/s9_1.pgm", "train/male/s4_3.pgm", "train/female/s10_1.pgm"])
     splits = {split: opened(tmp_path, split, person_pattern="^(s[0-9]+)_") for split in ("train", "val")}
-    with pytest.raises(DataError, match=r"^data: 1 people are in both train and val \(s4\)"):
+    with pytest.raises(DataError, match=r"^data: 1 person is in both train and val \(s4\)"):
         check_people_apart(splits)
 
 
@@ -130,7 +130,7 @@ def test_an_unusable_pattern_is_a_mistake_in_the_recipe(pattern: str, message: s
         (None, "val", "{root}: no such folder. Run `metricface data demo` for the demo faces, or set data.root."),
         (["test/male/1.jpg"], "val", "{root}: no split 'val' (folders there: test). The layout is <root>/<split>/<cla"),
         (["val/1.jpg"], "val", "{root}/val: photos lie in the split itself, not in one folder per class. The layout"),
-        (["val/male/1.txt", "val/female/1.txt"], "val", "{root}/val: none of the 2 folders holds a photo. The layout"),
+        (["val/male/1.txt", "val/female/1.txt"], "val", "{root}/val: none of 2 folders holds a photo. The layout"),
         (["val/.keep"], "val", "{root}/val: the split is empty. The layout is <root>/<split>/<class>/<photo>.jpg."),
         (
             ["val/male/1.jpg", "val/Female/1.jpg"],

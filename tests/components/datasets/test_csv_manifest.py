@@ -54,7 +54,7 @@ def test_people_conditions_and_sources(tmp_path: Path) -> None:
     ]
     assert all(item.attributes == {} and item.severity == 0 for item in dataset.items)
     assert dataset.notices == (
-        f"{tmp_path / 'm.csv'}: 1 distorted photos of val have no source: their clean photo is unknown",
+        f"{tmp_path / 'm.csv'}: 1 distorted photo of val has no source: its clean photo is unknown",
     )
     assert len(dataset) == 4
 
@@ -117,7 +117,7 @@ def test_it_reads_rgb(tmp_path: Path) -> None:
 
 def test_people_in_two_splits_are_refused(tmp_path: Path) -> None:
     file = manifest(tmp_path, "1.jpg,val,ann", "2.jpg,train,ann", "3.jpg,train,bob")
-    with pytest.raises(DataError, match=r"^data: 1 people are in both train and val \(ann\)"):
+    with pytest.raises(DataError, match=r"^data: 1 person is in both train and val \(ann\)"):
         check_people_apart({split: opened(tmp_path, file, split) for split in ("train", "val")})
 
 

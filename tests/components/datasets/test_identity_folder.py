@@ -72,13 +72,13 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "7_foggy.jpg": ("foggy", ""),
     }
     assert [notice.removeprefix(f"{tmp_path / 'val'}: ") for notice in dataset.notices] == [
-        "1 photos lie in the split itself, in no person's folder, and are left out",
-        "1 people's folders hold no photo and are left out",
-        "1 folders inside people's folders are not read; only distortion/ and distorted/ are",
-        "1 photos share name and person with a photo of another suffix and are left out. "
-        "Rename them if they are other photos",
+        "1 photo lies in the split itself, in no person's folder, and is left out",
+        "1 person's folder holds no photo and is left out",
+        "1 folder inside a person's folder is not read; only distortion/ and distorted/ are",
+        "1 photo shares name and person with a photo of another suffix and is left out. "
+        "Rename it if it is another photo",
         "3 distorted photos are not named <photo>_<condition> and are left out",
-        "1 distorted photos have no clean photo of their name: their source is unknown",
+        "1 distorted photo has no clean photo of its name: its source is unknown",
         "left out as no photos: 2 .txt, 1 with no file behind the name",
     ]
 
@@ -94,7 +94,7 @@ def test_names_that_differ_in_case_are_different(tmp_path: Path) -> None:
         (None, "val", "{root}: no such folder. Run `metricface data demo` for the demo faces, or set data.root."),
         (["train/ann/1.jpg", "test/ann/1.jpg"], "val", "{root}: no split 'val' (folders there: test, train). The"),
         (["val/1.jpg"], "val", "{root}/val: photos lie in the split itself, not in one folder per person. The layout"),
-        (["val/ann/1.txt", "val/bob/1.txt"], "val", "{root}/val: none of the 2 folders holds a photo. The layout is"),
+        (["val/ann/1.txt", "val/bob/1.txt"], "val", "{root}/val: none of 2 folders holds a photo. The layout is"),
         (["val/.keep"], "val", "{root}/val: the split is empty. The layout is <root>/<split>/<person>/<photo>.jpg"),
     ],
 )

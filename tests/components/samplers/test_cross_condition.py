@@ -153,8 +153,8 @@ def test_singletons_are_repeated_or_dropped_and_counted_aloud():
     repeated = crowd.sampler()
     assert repeated.notices == (
         "2 of 6 people have a single photo: it is repeated, each time augmented anew",
-        "1 of 6 people have no distorted photo: their groups hold clean photos only",
-        "1 of 6 people have no clean photo: they lead one group per epoch",
+        "1 of 6 people has no distorted photo: their groups hold clean photos only",
+        "1 of 6 people has no clean photo: they lead one group per epoch",
     )
     assert {1, 4} <= {label for batch in repeated.batches(0) for label in crowd.labels[batch]}
     dropped = crowd.sampler(singletons="drop")
@@ -166,14 +166,14 @@ def test_people_with_very_many_photos():
     crowd = Crowd([(530, 0), *[(2, 0)] * 876])
     sampler = crowd.sampler(per_batch=16)
     assert sampler.notices[1:] == (
-        "1 of 877 people have more clean photos than an epoch has batches (143): they stand up to 4 times in one batch",
+        "1 of 877 people has more clean photos than an epoch has batches (143): they stand up to 4 times in one batch",
     )
     assert all(len(set(crowd.labels[batch])) >= 12 for batch in sampler.batches(0))
 
 
 def test_stand_ins_are_counted_aloud():
     assert Crowd([(3, 3), (2, 2)]).sampler(per_batch=2).notices == (
-        "1 groups per epoch are stand-ins, so that every batch holds two people",
+        "1 group per epoch is a stand-in, so that every batch holds two people",
     )
 
 

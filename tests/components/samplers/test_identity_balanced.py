@@ -48,7 +48,7 @@ def test_batches_are_people_times_photos_and_everybody_comes_equally_often(crowd
             assert 2 <= len(set(people)) == len(people)
             led.update(people)
     assert set(led) == set(crowd.labels.tolist())
-    stand_ins = any("stand-ins" in notice for notice in samplers[0].notices)
+    stand_ins = any("stand-in" in notice for notice in samplers[0].notices)
     assert stand_ins or len(set(led.values())) == 1
 
 
@@ -131,7 +131,7 @@ def test_singletons_are_repeated_or_dropped_and_counted_aloud():
 
 def test_stand_ins_are_counted_aloud():
     assert Crowd([4, 4, 4]).sampler(per_batch=2).notices == (
-        "1 groups per epoch are stand-ins, so that every batch holds two people",
+        "1 group per epoch is a stand-in, so that every batch holds two people",
     )
 
 

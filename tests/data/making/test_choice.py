@@ -56,7 +56,7 @@ def test_the_seed_draws(tmp_path: Path) -> None:
 def test_limits_per_person(tmp_path: Path) -> None:
     people(tmp_path, few=2, some=3, many=9)
     photos, notices = of(tmp_path, choose(tmp_path, Draw(min_per_person=3, limit_per_person=4)))
-    assert notices == ["1 people have fewer photos than --min-per-person and are left out"]
+    assert notices == ["1 person has fewer photos than --min-per-person and is left out"]
     assert sorted((photo.person, photo.name) for photo in photos) == [
         *(("many", f"{number}.jpg") for number in range(4)),
         *(("some", f"{number}.jpg") for number in range(3)),
@@ -79,11 +79,11 @@ def test_only_photos_count_and_one_of_each_name(tmp_path: Path) -> None:
     photos, notices = of(tmp_path, choose(tmp_path))
     assert sorted(photo.name for photo in photos if photo.person == "ann") == ["0.jpg", "1.jpg"]
     assert notices == [
-        "1 photos lie in no person's folder and are left out",
-        "1 people have fewer photos than --min-per-person and are left out",
-        "1 folders inside people's folders are not read",
-        "1 photos share name and person with a photo of another suffix and are left out. "
-        "Rename them if they are other photos",
+        "1 photo lies in no person's folder and is left out",
+        "1 person has fewer photos than --min-per-person and is left out",
+        "1 folder inside a person's folder is not read",
+        "1 photo shares name and person with a photo of another suffix and is left out. "
+        "Rename it if it is another photo",
         "left out as no photos: 2 .heic, 1 .txt, 1 without a suffix. Convert .heic to JPEG to have them read",
     ]
 

@@ -55,7 +55,7 @@ def test_the_tree_is_one_that_the_dataset_reads(source: Path, tmp_path: Path) ->
     assert calls == [(done, 15) for done in range(1, 16)]
     assert (dict(made.folders), dict(made.photos)) == ({"train": 4, "val": 1}, {"train": 12, "val": 3})
     assert str(made) == (
-        f"{tmp_path / 'b'} made: train 12 photos in 4 folders, val 3 photos in 1 folders; "
+        f"{tmp_path / 'b'} made: train 12 photos in 4 folders, val 3 photos in 1 folder; "
         "each photo also dark, very-dark (JPEG)"
     )
     train, val = (IdentityFolder(root=tmp_path / "b", split=split) for split in ("train", "val"))
