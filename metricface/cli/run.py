@@ -90,7 +90,7 @@ def _show_dry(document: Mapping[str, Any]) -> None:
         ("parameters", f"{document['parameters']:,}"),
         *((name, str(document[key])) for name, key in _DRY_KEYS.items() if key in document),
     ]
-    table(("", ""), rows)
+    table(("what", "found"), rows)
 
 
 def _show_finished(document: Mapping[str, Any], *, with_seeds: bool) -> None:
