@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from metricface.contracts import HasState, Head, Loss, Miner, Result, Schedule, photo_facts_of
 from metricface.training.distributed import Gather, gather
 from metricface.training.parameters import regroup
 from metricface.training.precision import Precision
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,11 @@ class TrainingState:
         self.set_precision(self.precision)
         # Of "conditions" and "indices"; looked up here, so that no step has to.
         self.head_asks, self.miner_asks = photo_facts_of(self.head), photo_facts_of(self.miner)
-        self.average = ModelEmaV3(self._averaged(), decay=self.ema, use_warmup=True) if self.ema else None
+        self.average: ModelEmaV3 | None = None
+        if self.ema:
+            from timm.utils.model_ema import ModelEmaV3  # not at the top: `runs list` reads journals without timm
+
+            self.average = ModelEmaV3(self._averaged(), decay=self.ema, use_warmup=True)
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
