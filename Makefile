@@ -4,15 +4,15 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 # Tests are small: processes beside each other are quicker than threads in one, and idle threads must not spin.
 JOBS ?= 2
-test test-fast test-slow coverage: export OMP_NUM_THREADS := 1
-test test-fast test-slow coverage: export OMP_WAIT_POLICY := PASSIVE
+test test-fast test-slow test-trackers coverage: export OMP_NUM_THREADS := 1
+test test-fast test-slow test-trackers coverage: export OMP_WAIT_POLICY := PASSIVE
 
 # Left out of test-fast, by measured time: whole runs, other processes, photos that are drawn, a test of every component.
 LONGER := cli runs deploy testing data/making evaluation/report test_documentation.py \
 	$(addprefix components/,backbones distortions samplers transforms test_every_component_in_a_recipe.py test_provenance.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-slow coverage lint format typecheck map bench
+.PHONY: help setup run test test-fast test-slow test-trackers coverage lint format typecheck map bench
 
 help:            ## This list
 	@sed -n 's/^\([a-zA-Z/][^:=]*\):[^#=]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -41,6 +41,11 @@ test-fast: setup ## The tests to run while you work; ARGS="-k margin" chooses am
 
 test-slow: setup ## The tests that take minutes
 	$(BIN)/pytest -m slow
+
+test-trackers:   ## The trackers against their real packages, in an environment of its own: .venv-trackers
+	test -x .venv-trackers/bin/python || $(PYTHON) -m venv .venv-trackers
+	.venv-trackers/bin/python -m pip install --disable-pip-version-check --quiet $(EDITABLE) -e '.[tensorboard,mlflow,wandb,dev]' trackio
+	.venv-trackers/bin/python -m pytest tests/components/trackers
 
 coverage: setup  ## Lines that no test reaches; ARGS=tests/recipe looks at some tests only
 	$(BIN)/pytest -n $(JOBS) --cov=metricface --cov-report=term-missing:skip-covered $(ARGS)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from metricface.components.registry import Registries
-from metricface.contracts import KINDS, Backbone, Dataset
+from metricface.contracts import KINDS, Backbone, Dataset, Tracker
 from metricface.errors import MetricFaceError, PluginError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
@@ -48,6 +48,11 @@ def distortions(registries: Registries, names: Any = None) -> dict[str, Any]:
     """Return distortion objects by name, all registered ones when `names` is None."""
     registry = registries["distortion"]
     return {name: registry.load(name)() for name in (registry.names() if names is None else names)}
+
+
+def trackers(registries: Registries, recipe: Recipe) -> dict[str, Tracker]:
+    """Return the recipe's trackers by `Recipe.named_trackers`, not started yet."""
+    return {name: component(registries, spec) for name, spec in recipe.named_trackers().items()}
 
 
 def dataset(registries: Registries, recipe: Recipe, split: str) -> Dataset:

@@ -19,7 +19,7 @@ from metricface.build.preflight import (
 )
 from metricface.build.training import train_loader, training_state
 from metricface.components.registry import Registries
-from metricface.contracts import Console, Dataset, Evaluator, Progress, notices_of, wants_logits
+from metricface.contracts import Console, Dataset, Evaluator, Progress, Tracker, notices_of, wants_logits
 from metricface.data.loader import TrainLoader
 from metricface.data.photos import Photos
 from metricface.evaluation.subject import ModelSubject
@@ -43,6 +43,7 @@ class Experiment:
         train, val, calibration: the splits; `calibration` is None when the recipe names none.
         evaluators: by `Recipe.named_evaluators`, in the recipe's order.
         preprocessing: how a photo becomes what the model is given.
+        trackers: by `Recipe.named_trackers`.
         notices: what the user should know of components and data.
     """
 
@@ -54,6 +55,7 @@ class Experiment:
     calibration: Photos | None
     evaluators: Mapping[str, Evaluator]
     preprocessing: Preprocessing
+    trackers: Mapping[str, Tracker]
     notices: tuple[str, ...]
 
     def describe(self) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def build_experiment(
     """
     torch.manual_seed(recipe.run.seed)
     device = choose_device(recipe.train.device)
-    found = _find_splits(recipe, registries)
+    trackers, found = make.trackers(registries, recipe), _find_splits(recipe, registries)
     evaluators = _evaluators(recipe, registries, found)
     model, told = _model(recipe, registries, device)
     preprocessing = _preprocessing(recipe, model)
@@ -117,8 +119,7 @@ def build_experiment(
     loader, sampler = train_loader(recipe, registries, train, preprocessing, device)
     state = training_state(recipe, registries, model, train, device, total_steps=len(loader) * recipe.train.epochs)
     state.set_precision(precision or _decide_precision(recipe, model, train, preprocessing, device))
-    told += [notice for part in (sampler, *splits.values()) for notice in notices_of(part)]
-    told = [*_data_notices(recipe, found), *effective_priors(recipe, registries, train), *told]
+    told = [*_data_notices(recipe, registries, found, train), *told, *_told_by(sampler, *splits.values())]
     return Experiment(
         recipe=recipe,
         state=state,
@@ -128,6 +129,7 @@ def build_experiment(
         calibration=splits.get("calibration"),
         evaluators=evaluators,
         preprocessing=preprocessing,
+        trackers=trackers,
         notices=(*dict.fromkeys(told), f"precision: {state.precision.reason}"),
     )
 
@@ -172,10 +174,15 @@ def _find_splits(recipe: Recipe, registries: Registries) -> dict[str, Dataset]:
     return found
 
 
-def _data_notices(recipe: Recipe, found: Mapping[str, Dataset]) -> list[str]:
-    """Return what to tell before any photo is read."""
-    read = _split_names(recipe).values()
-    return [*recipe.notices, *people_alike(found), *unread_splits(found.values(), read)]
+def _data_notices(recipe: Recipe, registries: Registries, found: Mapping[str, Dataset], train: Dataset) -> list[str]:
+    """Return what to tell of the recipe and its photos as a whole."""
+    unread = unread_splits(found.values(), _split_names(recipe).values())
+    return [*recipe.notices, *people_alike(found), *unread, *effective_priors(recipe, registries, train)]
+
+
+def _told_by(*parts: object) -> list[str]:
+    """Return the notices of parts, in order."""
+    return [notice for part in parts for notice in notices_of(part)]
 
 
 def _evaluators(recipe: Recipe, registries: Registries, found: Mapping[str, Dataset]) -> dict[str, Evaluator]:

@@ -16,7 +16,7 @@ from metricface.cli.list import list_components
 from metricface.cli.options import before_the_verb
 from metricface.cli.plugin import plugin_app
 from metricface.cli.run import run
-from metricface.cli.runs import list_runs, show_run, watch_run
+from metricface.cli.runs import export_runs, list_runs, show_run, watch_run
 from metricface.cli.show import show
 from metricface.machine import reuse_freed_memory, wait_without_spinning
 
@@ -47,6 +47,7 @@ app.add_typer(plugin_app, name="plugin")
 runs_app.command("list")(guarded(list_runs))
 runs_app.command("show")(guarded(show_run))
 runs_app.command("watch")(guarded(watch_run))
+runs_app.command("export")(guarded(export_runs))
 app.add_typer(runs_app, name="runs")
 
 

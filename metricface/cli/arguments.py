@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from metricface.errors import NoModelError, nearest
+from metricface.errors import NoModelError, UsageError, nearest
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at once: fewer for less memory, at the same results.")]
@@ -39,3 +40,25 @@ def check_device(name: str) -> None:
     from metricface.machine import choose_device
 
     choose_device(name, "--device")
+
+
+def settings_table(settings: Sequence[str]) -> dict[str, Any]:
+    """Return `--set margin=0.3 --set arguments.alpha=2` as a table."""
+    from metricface.recipe.overrides import toml_value
+
+    table: dict[str, Any] = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        *outer, last = key.strip().split(".")
+        if not equals or not all((*outer, last)):
+            raise UsageError(f"--set {text}: is not KEY=VALUE, for instance margin=0.4")
+        target = table
+        for part in outer:
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise UsageError(f"--set {text}: {part} is no table, so nothing in it can be set.")
+        try:
+            target[last] = toml_value(value.strip())
+        except ValueError as error:
+            raise UsageError(f"--set {text}: {error}.") from error
+    return table

@@ -18,12 +18,15 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a recipe: all of its mistakes at once, then warnings. The data is checked by run and run --dry-run."""
+    from metricface.build.components import trackers
     from metricface.cli.render import Screen
     from metricface.components.registry import installed_registries
     from metricface.recipe.load import load_recipe
 
+    registries = installed_registries()
     try:
-        checked = load_recipe(recipe, overrides or (), installed_registries())
+        checked = load_recipe(recipe, overrides or (), registries)
+        trackers(registries, checked)  # a missing package is found before any training
     except (RecipeError, PluginError) as error:
         if as_json:
             bad = {"recipe": str(recipe), "good": False, "problems": _split(str(error)), "warnings": []}

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metricface.cli import complete
-from metricface.cli.arguments import AsJson
+from metricface.cli.arguments import AsJson, settings_table
 from metricface.errors import PluginError, RecipeError, UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check(
     if len(words) > 2:
         raise UsageError(f"plugin check: one component or folder at a time (got {' '.join(words)}).")
     choices, package = find(words, installed_registries())
-    arguments = _arguments(settings or ())
+    arguments = settings_table(settings or ())
     screen = Screen()
     notices = () if package is None else package.notices
     for notice in notices:
@@ -67,28 +67,6 @@ def check(
         _show(checked)
     if any(one.report.failed for one in checked):
         raise typer.Exit(PluginError.exit_code)
-
-
-def _arguments(settings: Sequence[str]) -> dict[str, Any]:
-    """Return `--set margin=0.3 --set arguments.alpha=2` as a table."""
-    from metricface.recipe.overrides import toml_value
-
-    table: dict[str, Any] = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        *outer, last = key.strip().split(".")
-        if not equals or not all((*outer, last)):
-            raise UsageError(f"--set {text}: is not KEY=VALUE, for instance margin=0.4")
-        target = table
-        for part in outer:
-            target = target.setdefault(part, {})
-            if not isinstance(target, dict):
-                raise UsageError(f"--set {text}: {part} is no table, so nothing in it can be set.")
-        try:
-            target[last] = toml_value(value.strip())
-        except ValueError as error:
-            raise UsageError(f"--set {text}: {error}.") from error
-    return table
 
 
 def _show(checked: Sequence[Checked]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from metricface.cli.arguments import AsJson
+from metricface.cli.arguments import AsJson, settings_table
 
 
 def list_runs(
@@ -73,3 +73,30 @@ def watch_run(
             error = run.record().get("error")
             way = "" if look.status == FINISHED else f". Go on: {run.resume_line}"
             print(f"{look.status}{f' ({error})' if error else ''}{way}", flush=True)
+
+
+def export_runs(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)],
+    to: Annotated[str, typer.Option("--to", metavar="TRACKER", help="tensorboard, mlflow, wandb or a plugin's.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, as [[tracker]] would set it.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also where it is there already, as another run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put runs that are over into a tracker: recipe, steps, evaluations, report, and how each ended."""
+    from metricface.cli.render import Screen
+    from metricface.components.registry import installed_registries
+    from metricface.runs.export import export, tracker_of
+
+    registries, table = installed_registries(), settings_table(settings or ())
+    places = {}
+    with Screen() as screen:
+        for folder in folders:
+            tracker = tracker_of(to, table, registries)
+            places[str(folder)] = export(folder, to, tracker, screen.progress(f"exporting {folder}"), again=again)
+    if as_json:
+        print(json.dumps(places, indent=2))
+        return
+    for name, place in places.items():
+        print(f"{name} is in {to}: {', '.join(f'{key} {value}' for key, value in place.items())}")

@@ -62,6 +62,7 @@ from metricface.contracts.data import (
 from metricface.contracts.keys_of import KeysOf
 from metricface.contracts.kinds import KINDS, Kind
 from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Spread, Unit, Value
+from metricface.contracts.tracking import Ending, TrackedRun, Tracker
 
 Choice = KeysOf  # its name until 0.1.0, which plugins import
 
@@ -84,6 +85,7 @@ __all__ = [
     "Dataset",
     "Distortion",
     "EmbeddingSet",
+    "Ending",
     "Evaluator",
     "HasCautions",
     "HasConsumes",
@@ -131,6 +133,8 @@ __all__ = [
     "Silent",
     "Spread",
     "Subject",
+    "TrackedRun",
+    "Tracker",
     "Transform",
     "Unit",
     "Value",

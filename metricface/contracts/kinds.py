@@ -71,6 +71,7 @@ KINDS: Mapping[str, Kind] = {
             "evaluate",
             repeats=True,
         ),
+        Kind("tracker", "trackers", ("start", "log", "finish"), section="tracker", repeats=True),
         Kind("index", "indexes", ("add", "search"), frozenset({"dim"})),
     )
 }

@@ -22,22 +22,23 @@ def differing_keys(a: Sequence[RecipeTables], b: Sequence[RecipeTables]) -> dict
             stands for a key that a recipe has not.
         b: those of the other side.
     """
-    flat = [[_flat(recipe) for recipe in side] for side in (a, b)]
+    flat = [[flat_keys(recipe) for recipe in side] for side in (a, b)]
     keys = dict.fromkeys(key for side in flat for recipe in side for key in recipe)
     values = {key: tuple(_distinct([recipe.get(key) for recipe in side]) for side in flat) for key in keys}
     return {key: (ours, theirs) for key, (ours, theirs) in values.items() if ours != theirs}
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_keys(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the keys of a recipe as `--set` takes them; an array of components stands for their names, too."""
     found: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found.update(_flat(value, f"{prefix}{key}."))
+            found.update(flat_keys(value, f"{prefix}{key}."))
         elif isinstance(value, list) and value and all(isinstance(element, Mapping) for element in value):
             found[prefix + key] = [element.get("name") for element in value]
             for name, element in zip(element_names(value), value, strict=True):
                 rest = {inner: kept for inner, kept in element.items() if inner != "name"}
-                found.update(_flat(rest, f"{prefix}{key}.{name}."))
+                found.update(flat_keys(rest, f"{prefix}{key}.{name}."))
         else:
             found[prefix + key] = value
     return found

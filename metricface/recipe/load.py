@@ -97,6 +97,7 @@ class _Reader:
             transforms=parts["transform"],
             losses=parts["loss"],
             evaluators=parts["evaluate"],
+            trackers=parts["tracker"],
             embedding=embedding and EmbeddingSection(**embedding),
             **{name: first[name] for name in ("backbone", "head", "miner", "sampler", "optimizer", "schedule")},
             **plain,

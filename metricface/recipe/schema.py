@@ -142,17 +142,22 @@ class Recipe:
     schedule: ComponentSpec | None = None
     transforms: tuple[ComponentSpec, ...] = ()
     evaluators: tuple[ComponentSpec, ...] = ()
+    trackers: tuple[ComponentSpec, ...] = ()
     notices: tuple[str, ...] = field(default=(), compare=False)
 
     def components(self) -> tuple[ComponentSpec, ...]:
         """Return every component, in the order of the sections."""
         single = (self.backbone, self.head, self.miner, self.sampler, self.optimizer, self.schedule)
         present = [part for part in single if part is not None]
-        return (self.dataset, *self.transforms, *present, *self.losses, *self.evaluators)
+        return (self.dataset, *self.transforms, *present, *self.losses, *self.evaluators, *self.trackers)
 
     def named_evaluators(self) -> dict[str, ComponentSpec]:
         """Return the evaluators by the names that reports and `--set` call them, in the recipe's order."""
         return by_element_name(self.evaluators)
+
+    def named_trackers(self) -> dict[str, ComponentSpec]:
+        """Return the trackers by the names that messages and `--set` call them, in the recipe's order."""
+        return by_element_name(self.trackers)
 
     def document(self) -> dict[str, Any]:
         """Return the whole recipe as plain tables; keys without a value are left out."""
@@ -170,6 +175,7 @@ class Recipe:
             "schedule": self.schedule and self.schedule.table(),
             "train": _plain(self.train.model_dump()),
             "evaluate": [part.table() for part in self.evaluators],
+            "tracker": [part.table() for part in self.trackers],
         }
         return {name: table for name, table in tables.items() if table}
 
@@ -184,8 +190,13 @@ class Recipe:
 
 
 def tables_digest(tables: Mapping[str, Any]) -> str:
-    """Return the sha256 of a recipe's tables, in any order of keys."""
-    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
+    """Return the sha256 of a recipe's tables, in any order of keys. Trackers only look on: they do not count."""
+    return hashlib.sha256(json.dumps(without_trackers(tables), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def without_trackers(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides on the training of a recipe's tables."""
+    return {section: table for section, table in tables.items() if section != "tracker"}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

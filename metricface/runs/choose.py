@@ -9,7 +9,7 @@ from typing import Any
 from metricface.components.registry import Registries
 from metricface.errors import MetricFaceError, UsageError
 from metricface.recipe.load import load_recipe
-from metricface.recipe.schema import Recipe, tables_digest
+from metricface.recipe.schema import Recipe, tables_digest, without_trackers
 from metricface.runs.folder import RunFolder
 from metricface.runs.nearest import difference, nothing_to_go_on_with
 
@@ -111,7 +111,7 @@ def _is_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
     run = RunFolder(folder)
     if run.record().get("recipe_digest") != recipe.digest:
         tables = run.recipe()
-        if not tables or not _is_part(tables, recipe.document()):
+        if not tables or not _is_part(without_trackers(tables), recipe.document()):
             return False
     try:
         return holds_run_of(recipe, folder, registries)

@@ -10,7 +10,7 @@ from metricface.components.registry import Registries
 from metricface.errors import MetricFaceError, UsageError
 from metricface.recipe.difference import differing_keys
 from metricface.recipe.load import load_recipe
-from metricface.recipe.schema import Recipe
+from metricface.recipe.schema import Recipe, without_trackers
 from metricface.runs.folder import RunFolder
 
 _RUNS = 3
@@ -64,7 +64,7 @@ def _tables(run: RunFolder, registries: Registries) -> Mapping[str, Any]:
 
 
 def _differing(recipe: Recipe, tables: Mapping[str, Any]) -> dict[str, tuple[list[Any], list[Any]]]:
-    return differing_keys([tables], [recipe.document()])
+    return differing_keys([without_trackers(tables)], [without_trackers(recipe.document())])
 
 
 def _value(values: list[Any]) -> str:

@@ -24,6 +24,7 @@ from metricface.runs.read import read_run
 from metricface.runs.record import other_threads, record_parts
 from metricface.runs.report import evaluate as evaluate_split
 from metricface.runs.report import write_report
+from metricface.runs.tracking import tracked
 from metricface.training.checkpoint import read_checkpoint
 from metricface.training.interruption import Interruption
 from metricface.training.journal import Journal
@@ -83,8 +84,7 @@ def run(
         experiment = _begin(recipe, registries, console, folder, plan)
         journal = Journal(folder.metrics_path, folder.times_path, experiment.state)
         announce(course_of(experiment), observers)
-        latest = _train(experiment, plan, console, interruption, (journal, *observers))
-        return Finished(folder.path, write_report(experiment, plan, folder, console, latest))
+        return _finish(experiment, plan, folder, console, interruption, (journal, *observers))
 
 
 def _nothing_left(recipe: Recipe, out: Path | None, registries: Registries) -> Finished | None:
@@ -155,6 +155,22 @@ def _begin(recipe: Recipe, registries: Registries, console: Console, folder: Run
             console.say(told)
     record_parts(folder, experiment, fresh=saved is None)
     return experiment
+
+
+def _finish(
+    experiment: Experiment,
+    plan: Plan,
+    folder: RunFolder,
+    console: Console,
+    interruption: Interruption,
+    observers: Sequence[Observer],
+) -> Finished:
+    """Train to the end and report, with the recipe's trackers looking on after all others."""
+    with tracked(experiment.trackers, folder, experiment.state.step, console) as tracking:
+        latest = _train(experiment, plan, console, interruption, (*observers, tracking))
+        done = Finished(folder.path, write_report(experiment, plan, folder, console, latest))
+        tracking.report(done.results)
+    return done
 
 
 def _train(

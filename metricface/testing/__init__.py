@@ -37,6 +37,7 @@ __all__ = [
     "check_loss",
     "check_miner",
     "check_sampler",
+    "check_tracker",
     "check_transform",
     "examine",
 ]
@@ -84,6 +85,11 @@ def check_transform(component: Factory, **arguments: Any) -> None:
 def check_distortion(component: Factory, **arguments: Any) -> None:
     """Put a distortion through every check of distortions; see `check_loss`."""
     examine("distortion", component, arguments).refuse()
+
+
+def check_tracker(component: Factory, **arguments: Any) -> None:
+    """Put a tracker through every check of trackers; see `check_loss`."""
+    examine("tracker", component, arguments).refuse()
 
 
 def check_dataset(component: Factory, *, root: Path, **arguments: Any) -> None:

@@ -32,7 +32,10 @@ COMPONENTS = [
     (kind, entry.name)
     for kind, registry in KNOWN.items()
     for entry in registry.entries()
-    if entry.distribution == "metricface" and (KINDS[kind].section is not None or kind == "distortion")
+    if kind != "tracker"  # those need extras, and have tests of their own
+    and entry.distribution == "metricface"
+    and (KINDS[kind].section is not None or kind == "distortion")
+    and kind != "tracker"  # those need extras
 ]
 SETTINGS = {
     "lr": 1e-3,

@@ -64,6 +64,11 @@ TEMPLATES: Mapping[str, Sample] = {
         "data",
         '[data]\nname = "$component"\nroot = "data/task_b"\nimage_size = 64',
     ),
+    "tracker": Sample(
+        "A tracker for MetricFace: the figures of a run as a table.",
+        "tracker",
+        '[[tracker]]\nname = "$component"\nfile = "figures.csv"',
+    ),
     "distortion": Sample(
         "A distortion for MetricFace: squares of one colour.",
         "transform",
