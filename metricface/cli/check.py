@@ -18,7 +18,6 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a recipe: all of its mistakes at once, then warnings. The data is checked by run and run --dry-run."""
-    from metricface.build.components import trackers
     from metricface.cli.render import Screen
     from metricface.components.registry import installed_registries
     from metricface.recipe.load import load_recipe
@@ -26,7 +25,10 @@ def check(
     registries = installed_registries()
     try:
         checked = load_recipe(recipe, overrides or (), registries)
-        trackers(registries, checked)  # a missing package is found before any training
+        if checked.trackers:
+            from metricface.build.components import trackers
+
+            trackers(registries, checked)  # a missing package is found before any training
     except (RecipeError, PluginError) as error:
         if as_json:
             bad = {"recipe": str(recipe), "good": False, "problems": _split(str(error)), "warnings": []}

@@ -22,6 +22,14 @@ def count_no_photo(counts: Counter[str], path: Path, *, there: bool = True) -> N
     counts[_NO_PHOTO + ((path.suffix.lower() or "without a suffix") if there else "with no file behind the name")] += 1
 
 
+def count_loose(counts: Counter[str], path: Path) -> None:
+    """Count a file that lies beside the folders of people or classes: a photo as "loose", others as no photos."""
+    if is_image(path):
+        counts["loose"] += 1
+    else:
+        count_no_photo(counts, path)
+
+
 def no_photos(counts: Mapping[str, int]) -> str:
     """Return what of the counted files is no photo, by suffix, and the way out for photos that are not read; or ""."""
     kinds = {key.removeprefix(_NO_PHOTO): count for key, count in counts.items() if key.startswith(_NO_PHOTO)}

@@ -36,13 +36,14 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def read_image(path: Path, max_pixels: int = MOST_PIXELS) -> Image:
+def read_image(path: Path, max_pixels: int | None = None) -> Image:
     """Read a photo as uint8 (H, W, 3) RGB, upright as its EXIF orientation says.
 
     Grey becomes three equal channels, 16 bits are scaled to 8, transparency is dropped and the colours below it kept.
 
     Raises:
-        DataError: the file is missing, empty, cut off, of more than `max_pixels` or no photo; names it and the reason.
+        DataError: the file is missing, empty, cut off, of more than `max_pixels` (MOST_PIXELS for None), of a kind that
+            is not read, or no photo; names it and the reason.
     """
     try:
         content = path.read_bytes()
@@ -50,12 +51,7 @@ def read_image(path: Path, max_pixels: int = MOST_PIXELS) -> Image:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not content:
         raise DataError(f"{path}: the file is empty")
-    height, width = photo_size(content) or (0, 0)
-    if height * width > max_pixels:
-        raise DataError(
-            f"{path}: its header says {width} x {height} pixels, more than the {max_pixels:,} that are read. Make it "
-            "smaller, take it out, or raise data.max_pixels in a recipe."
-        )
+    _check_size(path, content, max_pixels)
     if _is_cut_jpeg(content):
         raise DataError(f"{path}: the photo is cut off. Copy or download it again.")
     header = netpbm(content)
@@ -65,6 +61,22 @@ def read_image(path: Path, max_pixels: int = MOST_PIXELS) -> Image:
     if header is not None and header.kind in (5, 6):
         image = _scaled(image, header.white)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _check_size(path: Path, content: bytes, max_pixels: int | None) -> None:
+    """Refuse, before anything is decoded, a photo of too many pixels, and one that does not say how many it has."""
+    if content[4:8] in (b"ftyp", b"jP  "):  # OpenCV reads some of them
+        raise DataError(f"{path}: an AVIF, HEIC or JPEG 2000 photo, which is not read. Convert it to JPEG.")
+    size = photo_size(content)
+    if size is None:
+        raise DataError(f"{path}: not a photo, or a damaged one (its suffix says {path.suffix or 'nothing'})")
+    most = max_pixels or MOST_PIXELS
+    if size[0] * size[1] > most:
+        way_out = "take it out, or raise data.max_pixels" if max_pixels else "or take it out"
+        raise DataError(
+            f"{path}: its header says {size[1]} x {size[0]} pixels, more than the {most:,} that are read. Make it "
+            f"smaller, {way_out}."
+        )
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -168,7 +168,7 @@ def test_files_that_are_no_photos_are_named_with_the_reason(tmp_path: Path) -> N
         "empty.jpg": "the file is empty",
         "words.jpg": "not a photo, or a damaged one (its suffix says .jpg)",
         "bomb.pgm": "its header says 60000 x 60000 pixels, more than the 100,000,000 that are read. Make it smaller, "
-        "take it out, or raise data.max_pixels in a recipe.",
+        "or take it out.",
     }
     for name, reason in reasons.items():
         with pytest.raises(DataError) as caught:
@@ -199,6 +199,19 @@ def test_a_header_of_other_kinds_says_the_size_too(kind: str, options: dict[str,
             photo_size(content[:kept])
 
 
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000"])
+def test_a_kind_whose_header_is_not_read_is_refused_before_decoding(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    (tmp_path / "a.jpg").write_bytes(encoded(RGB, kind))
+    with pytest.raises(DataError) as caught:
+        read_image(tmp_path / "a.jpg")
+    assert str(caught.value) == (
+        f"{tmp_path}/a.jpg: an AVIF, HEIC or JPEG 2000 photo, which is not read. Convert it to JPEG."
+    )
+
+
 def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +235,7 @@ def test_a_header_that_claims_too_many_pixels_is_refused_before_decoding(
             read_image(tmp_path / name)
         assert str(caught.value) == (
             f"{tmp_path / name}: its header says 30000 x 30000 pixels, more than the 100,000,000 that are read. "
-            "Make it smaller, take it out, or raise data.max_pixels in a recipe."
+            "Make it smaller, or take it out."
         )
 
 

@@ -13,9 +13,9 @@ from annotated_types import MinLen
 
 from metricface.components.datasets._classes import check_classes, check_folders, labels_notice
 from metricface.contracts import Item
-from metricface.data.folders import is_folder, photos, remarks, split_folder, visible, why_empty
+from metricface.data.folders import count_loose, is_folder, photos, remarks, split_folder, visible, why_empty
 from metricface.data.headers import MOST_PIXELS
-from metricface.data.images import is_image, read_image
+from metricface.data.images import read_image
 from metricface.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class ClassFolder:
         split: "train", "val" or another folder of `root`; "" when `root` is itself a split.
         classes: the folders' names, exactly, in label order; every split holds all of them and no others.
         person_pattern: a regular expression whose first group, searched for in the file's name without its suffix, is
-        max_pixels: of a photo; one whose header says more cannot be read.
             the person: "^(s[0-9]+)_" for s8_3.pgm. People in two splits are then refused. None or "": nobody is known.
+        max_pixels: of a photo; one whose header says more cannot be read.
 
     Raises:
         DataError: the folder or the split is missing, its folders are not the classes, a class has no photo, or no
@@ -105,7 +105,9 @@ def _photos_of_folders(folder: Path, counts: Counter[str]) -> dict[str, list[Pat
     found = {entry.name: list(photos(Path(entry.path), counts)) for entry in entries if is_folder(entry)}
     if not any(found.values()):
         raise DataError(why_empty(folder, entries, "class", _LAYOUT))
-    counts["loose"] = sum(is_image(Path(entry.name)) and not is_folder(entry) for entry in entries)
+    for entry in entries:
+        if not is_folder(entry):
+            count_loose(counts, Path(entry.name))
     return found
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface.contracts import CLEAN, Item
-from metricface.data.folders import is_folder, photos, remarks, split_folder, visible, why_empty
+from metricface.data.folders import count_loose, is_folder, photos, remarks, split_folder, visible, why_empty
 from metricface.data.headers import MOST_PIXELS
-from metricface.data.images import is_image, read_image
+from metricface.data.images import read_image
 from metricface.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class IdentityFolder:
         entries = list(visible(folder))
         for entry in entries:
             if not is_folder(entry):
-                counts["loose"] += is_image(Path(entry.name))
+                count_loose(counts, Path(entry.name))
                 continue
             found = list(_person(entry, len(people), counts))
             if found:

@@ -25,11 +25,11 @@ class TensorBoard:
         self._step = 0
 
     def start(self, run: TrackedRun) -> Mapping[str, str]:
-        """Begin, or go on after the steps that are done: TensorBoard then hides later ones of before."""
+        """Begin, or go on after the steps that are done: TensorBoard hides later ones that were written before."""
         from torch.utils.tensorboard import SummaryWriter
 
         folder = (run.folder / self.folder).absolute()
-        self._writer = SummaryWriter(str(folder), purge_step=run.step + 1 if run.before else None, flush_secs=30)
+        self._writer = SummaryWriter(str(folder), purge_step=run.step + 1, flush_secs=30)
         self._step = run.step
         if not run.before:
             lines = (f"    {key} = {value!r}" for key, value in run.recipe.items())  # a block of code in Markdown

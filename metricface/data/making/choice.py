@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from metricface.data.folders import is_folder, photos, remarks, visible
+from metricface.data.folders import count_loose, is_folder, no_photos, photos, remarks, shortened, visible
 from metricface.data.images import is_image
 from metricface.data.tables import Row, read_table
-from metricface.errors import DataError, UsageError
+from metricface.errors import DataError, UsageError, counted, nearest
 
 _VAL_SHARE = 0.2
+_SPLITS = ("train", "val")
 _COLUMNS = ("split", "person", "photo")
 _REMARKS = {
     "loose": ("photo lies in no person's folder and is left out", "photos lie in no person's folder and are left out"),
@@ -90,22 +91,25 @@ def choose(source: Path, draw: Draw | None = None, *, seed: int = 0) -> Choice:
     counts: Counter[str] = Counter()
     everybody = _people(source, counts)
     people = [person for person, photos in everybody.items() if len(photos) >= draw.min_per_person]
+    counts["few"] = len(everybody) - len(people)
+    notices = remarks(source, _REMARKS, counts)
     train, val = _numbers(len(people), draw.train_people, draw.val_people)
     if train + val > len(people):
+        besides = no_photos(counts)
         raise DataError(
             f"{source}: {len(people)} of {len(everybody)} people have {draw.min_per_person} photos or more, too few "
             f"for {train} to train on and {val} to evaluate on. Ask for fewer, or lower --min-per-person."
+            + (f" {besides[:1].upper()}{besides[1:]}." if besides else "")
         )
     drawn = [people[number] for number in np.random.default_rng(seed).permutation(len(people))]
     splits = {"val": drawn[:val], "train": drawn[val : val + train]}
-    counts["few"] = len(everybody) - len(people)
     chosen = [
         Photo(path, split, person, path.name)
         for split in ("train", "val")
         for person in sorted(splits[split])
         for path in everybody[person][: draw.limit_per_person]
     ]
-    return Choice(chosen, remarks(source, _REMARKS, counts))
+    return Choice(chosen, notices)
 
 
 def _numbers(people: int, train: int | None, val: int | None) -> tuple[int, int]:
@@ -123,7 +127,11 @@ def read_choice(source: Path, table: Path) -> Choice:
             person into two splits.
     """
     rows = read_table(table, _COLUMNS, "The columns are split, person, photo.").rows
-    return Choice(_checked(source, table, rows))
+    sizes = Counter(row.values["split"] for row in rows if row.values["split"] not in _SPLITS)
+    others = [f"{split} ({counted(number, 'photo', 'photos')})" for split, number in sizes.items()]
+    near = nearest(others[0].partition(" ")[0], _SPLITS) if others else ""
+    told = f"{table}: makes splits besides train and val, which recipes do not read: {shortened(others)}.{near}"
+    return Choice(_checked(source, table, rows), (told,) if others else ())
 
 
 def _checked(source: Path, table: Path, rows: Sequence[Row]) -> list[Photo]:
@@ -162,7 +170,7 @@ def _people(source: Path, counts: Counter[str]) -> Mapping[str, Sequence[Path]]:
     people: dict[str, Sequence[Path]] = {}
     for person in visible(source):
         if not is_folder(person):
-            counts["loose"] += is_image(Path(person.name))
+            count_loose(counts, Path(person.name))
             continue
         by_stem: dict[str, Path] = {}
         for path in photos(Path(person.path), counts):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +15,15 @@ import numpy as np
 
 from metricface.contracts import Distortion, Progress
 from metricface.data.images import limit_threads, read_image, write_image
+from metricface.data.making.beforehand import check_before, check_names, listed, said_of_too_many
 from metricface.data.making.choice import Photo
-from metricface.data.photos import MOST_UNREADABLE, too_many
+from metricface.data.photos import too_many
 from metricface.errors import DataError, counted
 from metricface.files import write_atomically, write_json
 from metricface.machine import usable_cores
 
 RECORD = "metricface-data.json"
 _DISTORTED_FOLDER = "distortion"
-_LISTED = 5
-_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,6 @@ class Tree:
         return f"{self.folder} {'lay there already' if self.found else 'made'}: {splits}{distorted}{left_out}"
 
 
-def listed(reasons: Sequence[str]) -> str:
-    """Join the first few of many lines."""
-    more = len(reasons) - _LISTED
-    return "; ".join(reasons[:_LISTED]) + (f"; and {more} more" if more > 0 else "")
-
-
 def write_tree(
     folder: Path,
     photos: Sequence[Photo],
@@ -97,14 +89,14 @@ def write_tree(
         DataError: a name is too long, the folder holds something else, it cannot be written, or more than 5 % of the
             photos cannot be read.
     """
-    _check_names(photos, distortions)
+    check_names(photos, distortions)
     wanted = _description(photos, distortions, seed)
     record = _open(folder, wanted)
     found = bool(record.get("finished"))
     if not found:
         limit_threads()
         if not record:
-            _check_readable(photos, reading)
+            check_before(folder, photos, reading)
         try:
             record = _write_all(folder, photos, distortions, seed, wanted, progress)
         except OSError as error:
@@ -120,48 +112,8 @@ def write_tree(
     )
 
 
-def _check_readable(photos: Sequence[Photo], progress: Progress | None) -> None:
-    """Refuse, before anything is written, photos of which too many cannot be read."""
-
-    def reason(photo: Photo) -> str | None:
-        try:
-            read_image(photo.path)
-        except DataError as error:
-            return str(error)
-        return None
-
-    reasons: list[str] = []
-    pool = ThreadPoolExecutor(usable_cores())
-    try:
-        for done, why in enumerate(pool.map(reason, photos), start=1):
-            reasons += [] if why is None else [why]
-            if progress is not None:
-                progress(done, len(photos))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    if reasons and too_many(len(reasons), len(photos)):
-        raise DataError(f"{_too_many(reasons, len(photos))} Fix or remove them; nothing was written.")
-
-
-def _too_many(reasons: Sequence[str], total: int) -> str:
-    return f"{len(reasons)} of {total} photos cannot be used, more than {MOST_UNREADABLE:.0%}: {listed(reasons)}."
-
-
 def _target(folder: Path, photo: Photo) -> Path:
     return folder / photo.split / photo.person / photo.name
-
-
-def _check_names(photos: Sequence[Photo], distortions: Mapping[str, Distortion]) -> None:
-    """Refuse, before anything is written, a photo whose distorted versions no file system could name."""
-    longest = max((f"_{condition}.jpg" for condition in distortions), key=len, default="")
-    for photo in photos:
-        stem, ending = (Path(photo.name).stem, longest) if longest else (photo.name, "")
-        length = len(os.fsencode(stem + ending))
-        if length > _LONGEST_NAME:
-            raise DataError(
-                f"{photo.path}: its name is too long: with {ending} it has {length} bytes, and a file name has at most "
-                f"{_LONGEST_NAME}. Give the photo a shorter name."
-            )
 
 
 def _description(photos: Sequence[Photo], distortions: Mapping[str, Distortion], seed: int) -> dict[str, Any]:
@@ -215,7 +167,7 @@ def _write_all(
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C ends it now, not after the last photo
     if unreadable and too_many(len(unreadable), len(photos)):
-        said = _too_many(unreadable, len(photos))
+        said = said_of_too_many(unreadable, len(photos))
         raise DataError(f"{said} Fix or remove them, delete {folder} and run it again.")
     record = {**wanted, "finished": True, "unreadable": unreadable}
     write_json(folder / RECORD, record)

@@ -74,7 +74,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "1 photo lies in the split itself, in no class, and is left out",
         "1 folder that is no class holds no photo and is left out",
         "1 folder inside a class's folder is not read",
-        "left out as no photos: 2 .txt, 1 with no file behind the name",
+        "left out as no photos: 2 .txt, 1 .md, 1 with no file behind the name",
     ]
 
 

@@ -79,7 +79,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         "Rename it if it is another photo",
         "3 distorted photos are not named <photo>_<condition> and are left out",
         "1 distorted photo has no clean photo of its name: its source is unknown",
-        "left out as no photos: 2 .txt, 1 with no file behind the name",
+        "left out as no photos: 2 .txt, 1 .md, 1 with no file behind the name, 1 without a suffix",
     ]
 
 

@@ -84,7 +84,7 @@ def test_only_photos_count_and_one_of_each_name(tmp_path: Path) -> None:
         "1 folder inside a person's folder is not read",
         "1 photo shares name and person with a photo of another suffix and is left out. "
         "Rename it if it is another photo",
-        "left out as no photos: 2 .heic, 1 .txt, 1 without a suffix. Convert .heic to JPEG to have them read",
+        "left out as no photos: 2 .heic, 1 .md, 1 .txt, 1 without a suffix. Convert .heic to JPEG to have them read",
     ]
 
 
@@ -98,6 +98,16 @@ def test_too_few_people_are_refused_with_their_number(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="0 of 3 people have 5 photos or more, too few for 1 to train on and 1"):
         choose(tmp_path, Draw(min_per_person=5))
+
+
+def test_too_few_people_with_photos_of_another_kind_say_so(tmp_path: Path) -> None:
+    for person in ("ann", "bob"):
+        (tmp_path / person).mkdir()
+        (tmp_path / person / "1.heic").touch()
+    with pytest.raises(
+        DataError, match=r"lower --min-per-person\. Left out as no photos: 2 \.heic\. Convert \.heic to"
+    ):
+        choose(tmp_path)
 
 
 def test_a_missing_folder_and_a_number_below_one_are_refused(tmp_path: Path) -> None:
@@ -118,7 +128,9 @@ def table(folder: Path, *rows: str, header: str = "split,person,photo") -> Path:
 def test_a_table_is_taken_as_it_is(tmp_path: Path) -> None:
     people(tmp_path, ann=2, bob=2)
     photos, notices = of(tmp_path, read_choice(tmp_path, table(tmp_path, "test,bob,1.jpg", "train,ann,0.jpg")))
-    assert notices == []
+    assert notices == [
+        f"{tmp_path}/split.csv: makes splits besides train and val, which recipes do not read: test (1 photo)."
+    ]
     assert [(photo.split, photo.person, photo.name) for photo in photos] == [
         ("test", "bob", "1.jpg"),
         ("train", "ann", "0.jpg"),

@@ -9,8 +9,9 @@ import pytest
 from support.task_b_tree import photo
 
 from metricface.data.images import read_image, write_image
+from metricface.data.making.beforehand import listed
 from metricface.data.making.choice import Photo
-from metricface.data.making.tree import listed, write_tree
+from metricface.data.making.tree import write_tree
 from metricface.errors import DataError
 
 
@@ -57,7 +58,7 @@ def test_a_photo_that_a_distortion_refuses_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file/tree: cannot be written \(Not a directory\)\. Run it again to go on\."):
+    with pytest.raises(DataError, match=r"tree: cannot be written \(.*/file is no folder\)\. Name another folder\."):
         write_tree(tmp_path / "file" / "tree", photos(tmp_path / "ann", 1), {}, seed=0)
 
 
