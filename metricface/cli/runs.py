@@ -79,7 +79,7 @@ def export_runs(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)],
     to: Annotated[str, typer.Option("--to", metavar="TRACKER", help="tensorboard, mlflow, wandb or a plugin's.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, as [[tracker]] would set it.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, as a recipe would set it.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Also where it is there already, as another run.")] = False,
     as_json: AsJson = False,
