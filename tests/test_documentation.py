@@ -97,6 +97,18 @@ def test_the_page_of_recipes_names_every_key_of_the_engine() -> None:
     assert not missing, f"docs/recipes.md does not name {', '.join(sorted(missing))}"
 
 
+def test_the_recipe_on_the_page_builds_on_the_shipped_one(tmp_path: Path) -> None:
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    (block, *_) = re.findall(r"```toml\n(.*?)```", page.partition("\n## A recipe that builds on")[2], re.DOTALL)
+    (tmp_path / "task_b.toml").write_bytes((support.ROOT / "experiments" / "task_b.toml").read_bytes())
+    (tmp_path / "mine.toml").write_text(block)
+    recipe = load_recipe(tmp_path / "mine.toml", ["train.epochs=2"])
+    assert recipe.head is not None
+    assert (recipe.head.name, recipe.head.arguments["margin"], recipe.head.arguments["scale"]) == ("arcface", 0.4, 30.0)
+    assert [(loss.name, loss.weight) for loss in recipe.losses] == [("cross-entropy", 1.0), ("triplet", 0.5)]
+    assert (recipe.sampler.name, recipe.train.epochs, recipe.run.name) == ("identity-balanced", 2, "mine")
+
+
 def test_the_packages_on_the_page_of_recipes_go_into_a_recipe(tmp_path: Path) -> None:
     page = (DOCS / "recipes.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```toml\n(.*?)```", page.partition("\n## albumentations and torchvision\n")[2], re.DOTALL)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import shlex
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from metricface.errors import RecipeError
 
 # What other tools call it, and what stands in a group of ours. Other words are looked for by their spelling.
 VERBS = {
@@ -103,10 +104,12 @@ def _engine_keys() -> Iterator[str]:
 
 def _keys_of_recipe(words: Sequence[str]) -> Iterator[str]:
     """Yield the keys of the recipe on the command line, as --set takes them; nothing where it cannot be read."""
+    from metricface.recipe.bases import read_recipe
+
     path = next((Path(word) for word in words if word.endswith(".toml")), None)
     try:
-        tables = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        tables = {} if path is None else read_recipe(path)[0]
+    except RecipeError:
         return
     for section, value in tables.items():
         for table in value if isinstance(value, list) else [value]:

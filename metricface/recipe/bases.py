@@ -14,6 +14,7 @@ from metricface.recipe.schema import DataSection, RunSection
 from metricface.recipe.toml_lines import KeyPath
 
 BASE, WITHOUT = "base", "without"
+_DEEPEST = 20
 _KEPT: Mapping[str, Collection[str]] = {"run": RunSection.model_fields, "data": DataSection.model_fields}
 
 
@@ -58,16 +59,14 @@ def _read(path: Path, above: tuple[Path, ...]) -> _Said:
     where = {key: f"{own.places.get((key,), path)}  {key}  " for key in (BASE, WITHOUT)}
     if name is None and without is None:
         return own
-    if not isinstance(name, str) or not name or "://" in name:
+    if not isinstance(name, str) or not name or "://" in name or "\0" in name:
         said = WITHOUT if name is None else BASE
         raise RecipeError(f'{where[said]}needs a recipe to build on: base = "task_b.toml" (got {name!r})')
-    file, line = path.parent / Path(name).expanduser(), (*above, path)
-    if file.resolve() in {one.resolve() for one in line}:
-        raise RecipeError(f"{where[BASE]}goes round in a circle: {' -> '.join(map(str, (*line, file)))}")
+    file, there = _base_file(name, (*above, path), where[BASE])
     try:
-        base = _read(file, line)
+        base = _read(file, (*above, path))
     except RecipeError as error:
-        raise error if file.is_file() else RecipeError(f"{where[BASE]}{error}") from error
+        raise error if there else RecipeError(f"{where[BASE]}{error}") from error
     for gone in _names(without, where[WITHOUT]):
         _take_out(base.sections, gone, where[WITHOUT])
     sections = dict(base.sections)
@@ -75,6 +74,21 @@ def _read(path: Path, above: tuple[Path, ...]) -> _Said:
         sections[section] = _over(sections.get(section), value, _KEPT.get(section, ()))
     known = set(_paths(sections))
     return _Said(sections, {key: place for key, place in {**base.places, **own.places}.items() if key in known})
+
+
+def _base_file(name: str, line: tuple[Path, ...], where: str) -> tuple[Path, bool]:
+    """Return the base of the last recipe in a line of them, and whether there is such a file."""
+    try:
+        file = line[-1].parent / Path(name).expanduser()
+        circle, there = file.resolve() in {one.resolve() for one in line}, file.is_file()
+    except (OSError, RuntimeError) as error:  # links in a circle, nobody's home, a name too long
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise RecipeError(f'{where}cannot be looked for ({why}). Name a file beside this one: "task_b.toml"') from error
+    if circle:
+        raise RecipeError(f"{where}goes round in a circle: {' -> '.join(map(str, (*line, file)))}")
+    if len(line) > _DEEPEST:
+        raise RecipeError(f"{where}is one of more than {_DEEPEST} that {line[0]} builds on. Put some into one file.")
+    return file, there
 
 
 def _by_name(table: Mapping[str, Any], places: Mapping[KeyPath, str]) -> _Said:

@@ -15,7 +15,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     Elements of an array of tables stand under their number: ("loss", 1, "weight"). A table stands where it is first
     named: `[a.b]` is a line of "a" too.
     """
-    rows = text.splitlines()
+    rows = text.replace("\r\n", "\n").split("\n")  # splitlines() ends lines where TOML does not, at U+2028
     found: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
     prefix: KeyPath = ()

@@ -100,6 +100,12 @@ def test_an_option_that_is_a_key_of_the_recipe_gets_the_line_that_sets_it(name: 
     )
 
 
+def test_an_option_that_is_a_key_of_the_base_gets_its_line_too(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text('[head]\nname = "arcface"\nmargin = 0.3\n')
+    (tmp_path / "my.toml").write_text('base = "base.toml"\n')
+    assert "--set head.margin=0.2." in metricface("run", str(tmp_path / "my.toml"), "--margin", "0.2").stderr
+
+
 def test_an_option_that_stands_before_the_verb_says_so() -> None:
     assert "It stands before the verb: metricface --quiet runs list." in metricface("runs", "list", "--quiet").stderr
     assert "--set" not in metricface("list", "--epochs", "3").stderr  # a verb without --set

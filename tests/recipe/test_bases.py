@@ -138,6 +138,15 @@ MISTAKES = {
         'base = "https://a.org/b.toml"',
         "own.toml:1  base  needs a recipe to build on: base = \"task_b.toml\" (got 'https://a.org/b.toml')",
     ),
+    "nobody's home": (
+        'base = "~nobody-here/b.toml"',
+        "own.toml:1  base  cannot be looked for (Could not determine home directory). "
+        'Name a file beside this one: "task_b.toml"',
+    ),
+    "a zero byte": (
+        'base = "b\\u0000.toml"',
+        "own.toml:1  base  needs a recipe to build on: base = \"task_b.toml\" (got 'b\\x00.toml')",
+    ),
     "itself": ('base = "own.toml"', "own.toml:1  base  goes round in a circle: own.toml -> own.toml"),
     "without a base": (
         '\nwithout = ["head"]',
@@ -177,6 +186,25 @@ def test_a_circle_of_several_is_shown(tmp_path: Path, monkeypatch: pytest.Monkey
         RecipeError, match=re.escape("c.toml:1  base  goes round in a circle: a.toml -> b.toml -> c.toml")
     ):
         read_recipe(Path("a.toml"))
+
+
+def test_recipes_build_on_each_other_only_so_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r0.toml").write_text(BASE)
+    for number in range(1, 22):
+        Path(f"r{number}.toml").write_text(f'base = "r{number - 1}.toml"\n')
+    assert read_recipe(Path("r20.toml"))[0] == expected()
+    message = "r1.toml:1  base  is one of more than 20 that r21.toml builds on. Put some into one file."
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        read_recipe(Path("r21.toml"))
+
+
+@pytest.mark.parametrize("name", ["link.toml", f"{'a' * 300}.toml"], ids=["a link to itself", "a name too long"])
+def test_what_the_system_refuses_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "link.toml").symlink_to("link.toml")
+    (tmp_path / "own.toml").write_text(f'base = "{name}"\n')
+    with pytest.raises(RecipeError, match=r"own\.toml:1  base  .*cannot be "):  # the rest is the system's words
+        read_recipe(tmp_path / "own.toml")
 
 
 def test_a_mistake_in_a_base_is_told_where_it_stands(tmp_path: Path) -> None:

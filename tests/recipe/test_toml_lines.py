@@ -17,6 +17,11 @@ b = 2
 """
 
 
+def test_lines_end_where_toml_ends_them() -> None:
+    text = '# a\u2028b\x85\r\n[run]\r\nname = "a\u2028b"\r\nseed = 1\r\n'
+    assert key_lines(text) == {("run",): 2, ("run", "name"): 3, ("run", "seed"): 4}
+
+
 def test_every_header_its_prefixes_and_every_key_have_a_line() -> None:
     assert key_lines(TEXT) == {
         ("foo",): 1,
