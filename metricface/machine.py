@@ -119,7 +119,7 @@ def memory_taken() -> str:
     return "" if peak is None else f"{peak / 2**30:.1f} of {memory_size() / 2**30:.1f} GiB of memory"
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory, the machine's or a GPU's, is used up.
 
     torch has a type of its own for a GPU's, and a RuntimeError with these words for the machine's.

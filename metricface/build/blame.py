@@ -16,7 +16,7 @@ _OWN = "metricface"
 _PLACE = re.compile(r' \(File "[^"]+", line \d+\)')
 
 
-def blamed(error: Exception, registries: Registries | None = None) -> PluginError | None:
+def blamed(error: Exception | SystemExit, registries: Registries | None = None) -> PluginError | None:
     """Return what to say of an exception that a component raised, or that what it returned led to.
 
     The innermost line of a component's own package is to blame, also where torch raised below it and where it ran in a
@@ -62,7 +62,7 @@ def _holds(component: Factory, place: str) -> bool:
         return False
 
 
-def _said(error: Exception) -> str:
+def _said(error: Exception | SystemExit) -> str:
     """Return an exception on one line; of one from another process, which brings its traceback, the last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[0].startswith("Caught "):

@@ -93,7 +93,7 @@ def _ended(command: Callable[[], None]) -> int:
             raise
         where = "" if error.filename is None else f"{error.filename}: "
         return _failed(f"{where}{_reason(error)}", _FAILED_EXIT)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # nothing of ours leaves by SystemExit, a component may
         from metricface.build.blame import blamed
         from metricface.machine import is_out_of_memory
 
@@ -106,7 +106,7 @@ def _ended(command: Callable[[], None]) -> int:
     return 0
 
 
-def _asked(error: Exception) -> str:
+def _asked(error: BaseException) -> str:
     """Return " (...)" with what numpy or torch says of the memory that they could not have; "" for nothing."""
     said = (str(error).splitlines() or [""])[0].rpartition("DefaultCPUAllocator: ")[2].rstrip(".")
     return said and f" ({said})"

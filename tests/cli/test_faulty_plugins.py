@@ -55,6 +55,7 @@ IN_RECIPE = {
 }
 FAULTS = {
     "raises": ("loss", LOSS, "raise KeyError('margin')", "KeyError: 'margin', at"),
+    "leaves": ("loss", LOSS, "raise SystemExit(0)", "SystemExit: 0, at"),
     "below torch": (
         "loss",
         LOSS,
