@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 
-from metricface.components.places import place_in
-from metricface.components.registry import Entry, Factory, Registries, installed_registries
+from metricface.components.places import place_in, text_of
+from metricface.components.registry import LOADED, Entry, Factory, Registries, installed_registries
 from metricface.contracts.returned import WrongReturnError
 from metricface.errors import PluginError
 
@@ -44,11 +43,11 @@ def blamed(error: Exception | SystemExit, registries: Registries | None = None) 
 
 
 def _loaded(registries: Registries) -> Iterator[tuple[Entry, Factory]]:
-    """Yield the components of other packages whose modules were imported."""
+    """Yield the components of other packages that were asked for."""
     for registry in registries.values():
         for entry in registry.entries():
-            module, _, name = entry.value.partition(":")
-            if entry.distribution != _OWN and (component := getattr(sys.modules.get(module), name, None)) is not None:
+            component = LOADED.get((entry.kind, entry.value))
+            if entry.distribution != _OWN and component is not None:
                 yield entry, component
 
 
@@ -64,7 +63,7 @@ def _holds(component: Factory, place: str) -> bool:
 
 def _said(error: Exception | SystemExit) -> str:
     """Return an exception on one line; of one from another process, which brings its traceback, the last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in text_of(error).splitlines() if line.strip()]
     if lines and lines[0].startswith("Caught "):
         return _PLACE.sub("", lines[-1]).rstrip(".").removeprefix("metricface.contracts.returned.WrongReturnError: ")
     said = _PLACE.sub("", " ".join(lines)).rstrip(".")

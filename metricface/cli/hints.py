@@ -46,6 +46,7 @@ _KEYS = {
     "num_workers": "workers",
     "model_name": "model",
 }
+_USUAL = ("backbone.model", "backbone.weights", "optimizer.lr", "optimizer.weight_decay")
 _WITH_SET = ("run", "check")  # verbs whose --set takes keys of a recipe
 _CLOSE = 0.75
 
@@ -79,19 +80,28 @@ def option_hint(option: str, context: Any, words: Sequence[str]) -> str:
         context: typer's, of the verb.
         words: the command line behind `metricface`.
     """
-    verb = context.command_path.partition(" ")[2]
+    verb = _verb(context)
     if any(option in parameter.opts for parameter in context.find_root().command.params):
         return f" It stands before the verb: metricface {option} {verb}."
     if verb not in _WITH_SET:
         return ""
     wanted = option.lstrip("-").replace("-", "_")
     wanted = _KEYS.get(wanted, wanted)
-    keys = {key.rpartition(".")[2]: key for key in reversed([*_engine_keys(), *_keys_of_recipe(words)])}
+    keys = {key.rpartition(".")[2]: key for key in reversed([*_engine_keys(), *_keys_of_recipe(words), *_USUAL])}
     near = difflib.get_close_matches(wanted, keys, n=1, cutoff=_CLOSE)
     if not near:
         return ""
     setting = f"{keys[near[0]]}={_value_of(option, words) or 'VALUE'}"
     return f" Keys of the recipe are set so: --set {shlex.quote(setting)}."
+
+
+def _verb(context: Any) -> str:
+    """Return the verb as one writes it, however the program itself was called."""
+    names: list[str] = []
+    while context.parent is not None:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return " ".join(names)
 
 
 def _engine_keys() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Where in a component's own code an exception came from."""
+"""Where in a component's own code an exception came from, and what it says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from metricface.components.registry import Factory
 _OURS = "metricface"
 # In the text of an exception that came from a process of the loader, and of a WrongReturnError.
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_TORCHS_HINT = "Hint: enable anomaly detection"  # nothing that a user can do here
 
 
 def place_in(error: BaseException, component: Factory) -> str:
@@ -25,6 +26,11 @@ def place_in(error: BaseException, component: Factory) -> str:
         if any(file.is_relative_to(home) for home in homes):
             return f"{name}:{line}"
     return ""
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an exception says, without torch's advice on how to look for it in Python."""
+    return str(error).partition(_TORCHS_HINT)[0]
 
 
 def _homes(component: Factory) -> list[Path]:

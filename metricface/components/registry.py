@@ -13,6 +13,9 @@ from metricface.errors import PluginError, nearest
 
 Factory = Callable[..., Any]
 
+LOADED: dict[tuple[str, str], Factory] = {}
+"""(kind, "module:object") -> every component that this process has asked for, whatever else their modules bring."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -83,6 +86,7 @@ class Registry:
                 f"Fix or uninstall {_distribution(point)[0]}."
             )
             raise PluginError(f"{where}: {reason}", reason) from error
+        LOADED[self.kind.name, point.value] = component
         broken = broken_contract(component, self.kind)
         if broken is not None:
             reason = f"{_definition(component)}{broken}."

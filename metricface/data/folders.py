@@ -11,6 +11,7 @@ from metricface.data.images import is_image
 from metricface.errors import DataError, counted
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_OF_MACOS = (".DS_Store", "._")
 _LISTED = 5
 
 _NOT_READ_YET = (".avif", ".gif", ".heic", ".heif", ".jxl")  # photos all the same
@@ -107,8 +108,8 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield a folder's entries by name, without hidden and system files.
+def visible(folder: Path, counts: Counter[str] | None = None) -> Iterator[os.DirEntry[str]]:
+    """Yield a folder's entries by name, without hidden and system files; hidden ones are counted as "hidden".
 
     Raises:
         DataError: the folder cannot be read.
@@ -118,7 +119,10 @@ def visible(folder: Path) -> Iterator[os.DirEntry[str]]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from error
     for entry in entries:
-        if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FILES:
+        if entry.name.startswith("."):
+            if counts is not None and not entry.name.startswith(_OF_MACOS):
+                counts["hidden"] += 1
+        elif entry.name.lower() not in _SYSTEM_FILES:
             yield entry
 
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from metricface.contracts import CLEAN
 from metricface.data.folders import shortened
 from metricface.data.images import IMAGE_SUFFIXES, is_image
+from metricface.data.person_names import composed
 from metricface.data.tables import Row, Table, read_table
 from metricface.errors import DataError, RecipeError, nearest
 
@@ -108,7 +109,7 @@ def _entry(row: Row) -> Entry:
         line=row.line,
         path=path,
         split=values["split"],
-        identity=values["identity"],
+        identity=composed(values["identity"]),
         label=values["label"],
         condition=condition,
         source=_one_spelling(values["source"]) or (path if condition == CLEAN else ""),

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from metricface.data.folders import count_no_photo, no_photos, shortened, visible
 from metricface.data.images import is_image
-from metricface.errors import DataError, nearest
+from metricface.errors import DataError, counted, nearest
 
 _WANTED = "Name JPEG, PNG or other photos, or folders of them."
+_HIDDEN = "left out as hidden: {} (name one to have it taken)"
 _AGAIN = "already taken, so not again (named twice, or a link): {}"
 
 
@@ -29,8 +30,8 @@ class NamedPhotos:
 def find_photos(named: Sequence[Path]) -> NamedPhotos:
     """Return the photos that are named, in the order of the names, those of a folder and below it by name.
 
-    Hidden files and folders are left out unless they are named themselves. What is no photo by its suffix is left out
-    with a notice. A file is taken once, however many names and links lead to it.
+    Hidden files and folders are left out with a notice unless they are named themselves, and so is what is no photo by
+    its suffix. A file is taken once, however many names and links lead to it.
 
     Args:
         named: files, folders, and patterns such as `photos/**/*.jpg`.
@@ -42,7 +43,7 @@ def find_photos(named: Sequence[Path]) -> NamedPhotos:
     left_out: Counter[str] = Counter()
     again = 0
     seen: set[str] = set()
-    for path in _files(expanded(named)):
+    for path in _files(expanded(named), left_out):
         if not os.path.isfile(path):  # noqa: PTH113 - False, not an error, where a folder forbids to look
             count_no_photo(left_out, path, there=False)
             continue
@@ -55,10 +56,12 @@ def find_photos(named: Sequence[Path]) -> NamedPhotos:
             photos.append(path)
         else:
             count_no_photo(left_out, path)
-    notices = [no_photos(left_out)] if left_out else []
+    hidden = counted(left_out["hidden"], "file or folder", "files and folders")
+    notices = list(filter(None, (no_photos(left_out), _HIDDEN.format(hidden) if left_out["hidden"] else "")))
     if not photos:
         where = shortened([str(path) for path in named])
-        raise DataError(f"{where}: no photo there{f' ({notices[0]})' if notices else ''}. {_WANTED}")
+        why = f" ({'; '.join(notices)})" if notices else ""
+        raise DataError(f"{where}: no photo there{why}. {_WANTED}")
     return NamedPhotos(photos, [*notices, *([_AGAIN.format(again)] if again else [])])
 
 
@@ -83,8 +86,11 @@ def expanded(named: Iterable[Path]) -> Iterator[Path]:
             raise DataError(f"{path}: no such file or folder.{nearest(path.name, beside)} {_WANTED}")
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files as they are and those in and below folders by name; a folder that was read is not read again."""
+def _files(paths: Iterable[Path], left_out: Counter[str]) -> Iterator[Path]:
+    """Yield files as they are and those in and below folders by name; a folder that was read is not read again.
+
+    Hidden ones below are counted as "hidden".
+    """
     seen: set[str] = set()  # links may lead back
     for named in paths:
         waiting = [named]
@@ -94,4 +100,4 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
                 yield path
             elif (real := os.path.realpath(path)) not in seen:
                 seen.add(real)
-                waiting += [Path(entry.path) for entry in reversed(list(visible(path)))]
+                waiting += [Path(entry.path) for entry in reversed(list(visible(path, left_out)))]

@@ -68,6 +68,8 @@ def _prefix(given: Iterable[str], wanted: Mapping[str, Tensor], where: str) -> s
     if "" in best or not _many(most, names, wanted):
         return ""
     if len(best) > 1:
+        if most < sum(not name.endswith(_COUNTS) for name in wanted):
+            return ""  # parts of one model, named in several ways
         raise ModelError(
             f"{where} holds the model {len(best)} times, under {' and '.join(map(repr, best))}. "
             "Save the one that is meant alone."

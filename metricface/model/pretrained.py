@@ -78,9 +78,9 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
                 "run code). Where you trust it, save the state_dict alone: "
                 'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pth").'
             ) from error
+        # Of torch's own errors none helps, and one tells to read the file without the check.
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if "weights_only" in reason.lower().replace(" ", "_"):  # torch's text tells to read it without that check
-            reason = "it is no checkpoint of torch, or a damaged one"
+        reason = reason if safe or isinstance(error, OSError) else "it is no checkpoint of torch, or a damaged one"
         raise ModelError(
             f"backbone.weights: {path} cannot be read as weights ({reason}). "
             "Get it again, or save the state_dict of the model as .safetensors."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ class _Elements(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What recipes say: sections as tables or _Elements, and the `file:line` of each path into them."""
+    """What recipes say: sections as tables or _Elements, and the `file:line` of each path; `gone` are taken out."""
 
     sections: dict[str, Any]
     places: Mapping[KeyPath, str]
+    gone: Mapping[KeyPath, str] = field(default_factory=dict)
 
 
 def read_recipe(path: Path) -> tuple[dict[str, Any], Mapping[KeyPath, str]]:
@@ -48,7 +49,8 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], Mapping[KeyPath, str]]:
         if isinstance(part, _Elements)
         for number, element in enumerate(part)
     }
-    return table, {(*numbers.get(key[:2], key[:2]), *key[2:]): place for key, place in said.places.items()}
+    places = {**said.gone, **said.places}
+    return table, {(*numbers.get(key[:2], key[:2]), *key[2:]): place for key, place in places.items()}
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> _Said:
@@ -67,13 +69,15 @@ def _read(path: Path, above: tuple[Path, ...]) -> _Said:
         base = _read(file, (*above, path))
     except RecipeError as error:
         raise error if there else RecipeError(f"{where[BASE]}{error}") from error
-    for gone in _names(without, where[WITHOUT]):
-        _take_out(base.sections, gone, where[WITHOUT])
+    gone = dict(base.gone)
+    for names in _names(without, where[WITHOUT]):
+        _take_out(base.sections, names, where[WITHOUT])
+        gone[tuple(names)] = own.places[WITHOUT,]
     sections = dict(base.sections)
     for section, value in own.sections.items():
         sections[section] = _over(sections.get(section), value, _KEPT.get(section, ()))
     known = set(_paths(sections))
-    return _Said(sections, {key: place for key, place in {**base.places, **own.places}.items() if key in known})
+    return _Said(sections, {key: place for key, place in {**base.places, **own.places}.items() if key in known}, gone)
 
 
 def _base_file(name: str, line: tuple[Path, ...], where: str) -> tuple[Path, bool]:

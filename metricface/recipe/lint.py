@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from metricface.components.registry import Registries
 from metricface.contracts import HasCautions, HasConsumes, HasMetrics, HasUsesPairs, wants_logits
 from metricface.errors import PluginError, nearest
-from metricface.recipe.naming import element_names
+from metricface.recipe.naming import by_element_name, element_names
 from metricface.recipe.problems import Problems
 from metricface.recipe.rebalancing import stacks
 from metricface.recipe.refusals import size_refusals
-from metricface.recipe.schema import ComponentSpec, Recipe
+from metricface.recipe.schema import ComponentSpec, Recipe, TrainSection
 
 
 def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
-    """Add what does not fit together: losses and head, miner and losses, photos and their size, what is selected.
+    """Add what does not fit together: losses and head, miner and losses, photos and their size, splits.
 
     Two corrections for imbalance, and what a loss doubts of its own arguments, are warned of, not refused: a method may
     mean it so.
@@ -30,7 +31,7 @@ def lint(recipe: Recipe, registries: Registries, problems: Problems) -> None:
     _whitening(recipe, problems)
     _batch_of_one(recipe, problems)
     _evaluators_once(recipe, problems)
-    _select(recipe, registries, problems)
+    _calibration(recipe, problems)
     for stack in stacks(recipe, registries):
         problems.warn(("loss", stack.place), stack.warning())
     for number, (part, loss) in enumerate(zip(recipe.losses, losses, strict=True)):
@@ -114,10 +115,21 @@ def _evaluators_once(recipe: Recipe, problems: Problems) -> None:
             problems.add(("evaluate", number, "name"), what)
 
 
-def _select(recipe: Recipe, registries: Registries, problems: Problems) -> None:
-    select = recipe.train.select
+def _calibration(recipe: Recipe, problems: Problems) -> None:
+    """Photos that the model learned from, or is judged on, say nothing about people that it never met."""
+    split = recipe.data.calibration
+    if split in ("train", "val"):
+        why = "the model learns from it" if split == "train" else "reports are on it; leave the key out to select there"
+        problems.add(("data", "calibration"), f'must be a split of other people than "{split}": {why}')
+
+
+def check_selection(
+    train: TrainSection, parts: Sequence[ComponentSpec], registries: Registries, problems: Problems
+) -> None:
+    """Add what is wrong with `train.select` and `train.patience`, given the evaluators of a recipe."""
+    select = train.select
     evaluators: list[tuple[str, Any]] = [
-        (name, registries["evaluator"].load(part.name)) for name, part in recipe.named_evaluators().items()
+        (name, registries["evaluator"].load(part.name)) for name, part in by_element_name(parts).items()
     ]
     allowed = [
         f"{name}.{figure}"
@@ -130,7 +142,7 @@ def _select(recipe: Recipe, registries: Registries, problems: Problems) -> None:
         problems.add(
             ("train", "select"), f"no evaluator gives {select!r}.{nearest(select, allowed)} There are: {listed}"
         )
-    if select == "last" and recipe.train.patience:
+    if select == "last" and train.patience:
         listed = ", ".join(allowed) or "none without an [[evaluate]]"
         problems.add(
             ("train", "patience"),

@@ -17,7 +17,7 @@ from metricface.errors import PluginError, nearest
 from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.bases import BASE, WITHOUT, read_recipe
 from metricface.recipe.checking import FILLED_IN, checked_table
-from metricface.recipe.lint import lint
+from metricface.recipe.lint import check_selection, lint
 from metricface.recipe.overrides import apply_overrides
 from metricface.recipe.photo_size import with_usual_size
 from metricface.recipe.problems import Problems
@@ -82,6 +82,8 @@ class _Reader:
         dataset, data = self._data()
         parts = {section: self._components(kind) for section, kind in _BY_SECTION.items() if section != "data"}
         plain: dict[str, Any] = {name: self._plain(name, model) for name, model in _PLAIN.items()}
+        if plain["train"] is not None and len(parts["evaluate"]) == len(self._table.get("evaluate", ())):
+            check_selection(plain["train"], parts["evaluate"], self._registries, self._problems)
         if self._complete and "image_size" not in self._table["data"]:
             data = with_usual_size(data, parts["backbone"][0], self._registries, self._problems)
             self._complete = data is not None
@@ -124,7 +126,7 @@ class _Reader:
                 del self._table[section]
         for section in missing:
             brackets = f"[[{section}]]" if _REPEATS[section] else f"[{section}]"
-            self._problem((), "the section is missing", key=brackets)
+            self._problem((section,), "the section is missing", key=brackets)
 
     def _plain(self, section: str, model: type[BaseModel]) -> Any:
         """Return a section of the engine's own."""

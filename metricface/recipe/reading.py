@@ -27,7 +27,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], Mapping[KeyPath, int]]:
 def _read(path: Path) -> str:
     """Return the recipe's text, or say what is wrong with the file."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     except IsADirectoryError as error:

@@ -85,6 +85,8 @@ def holds_run_of(recipe: Recipe, folder: Path, registries: Registries) -> bool:
     if digest == recipe.digest:
         return True
     tables = run.recipe()
+    if not run.record_path.exists() and not run.recipe_path.exists():
+        return False  # only the checkpoint tells, and it is of another
     if tables_digest(tables) != digest:
         name = run.recipe_path.name
         problem = tables.problem or f"{name} is not what this run began with ({run.record_path.name} has its digest)"

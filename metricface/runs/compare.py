@@ -129,7 +129,7 @@ def _outcomes(run: Path) -> dict[str, dict[str, list[str]]]:
     """Return the outcomes of every evaluator of a finished run.
 
     Raises:
-        DataError: it is not finished, or has none.
+        UsageError: it is no run and holds none. DataError: the run is not finished, or has none.
     """
     folder = RunFolder(run)
     if folder.record_path.is_file():
@@ -143,7 +143,8 @@ def _outcomes(run: Path) -> dict[str, dict[str, list[str]]]:
             )
     found = folder.outcomes_by_evaluator()
     if not found:
-        raise DataError(
+        wrong = UsageError if run.is_dir() and not folder.is_run() else DataError
+        raise wrong(
             f"{run}: no outcomes to compare (no {folder.outcomes.name}/*.csv). A finished run leaves them; for a model "
             "that has none: metricface eval MODEL --outcomes FOLDER, and compare that folder."
         )

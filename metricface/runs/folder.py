@@ -109,10 +109,10 @@ class RunFolder(RunPaths):
         return read_outcomes(self.outcomes)
 
     def recorded_digest(self) -> str:
-        """Return the digest of the recipe that the run began with.
+        """Return the digest of the recipe that the run began with; without a record, what its checkpoint says.
 
         Raises:
-            UsageError: there is no run, or its record is damaged.
+            UsageError: there is no run, or its record is damaged. ModelError: the checkpoint is.
         """
         record = self.record()
         digest = record.get("recipe_digest")
@@ -120,8 +120,11 @@ class RunFolder(RunPaths):
             return digest
         name = self.record_path.name
         if not self.record_path.exists():
-            lost = " Nobody can tell which recipe its checkpoints are of." if self.last_checkpoint.exists() else ""
-            raise UsageError(f"{self.path}: no run of MetricFace (no {name}).{lost} Name another --out.")
+            if self.last_checkpoint.exists():
+                from metricface.training.checkpoint import digest_of  # takes torch along
+
+                return digest_of(self.last_checkpoint)
+            raise UsageError(f"{self.path}: no run of MetricFace (no {name}). Name another --out.")
         problem = record.problem or f"{name} has no digest of a recipe"
         raise UsageError(f"{self.path}: {problem}. Put back a copy of it, or name another --out.")
 

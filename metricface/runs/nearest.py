@@ -12,6 +12,7 @@ from metricface.recipe.difference import differing_keys
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe, without_trackers
 from metricface.runs.folder import RunFolder
+from metricface.runs.paths import run_folders
 
 _RUNS = 3
 _KEYS = 4
@@ -25,11 +26,10 @@ def nothing_to_go_on_with(recipe: Recipe, out: Path | None, registries: Registri
         out: the folder that was named, None where runs/<name>/ was looked into.
         registries: kind -> registry, to read the recipes of earlier runs with.
     """
-    base = Path("runs") / recipe.run.name
-    where = f"under {base}" if out is None else f"in {out}"
-    nearest = _nearest(recipe, base, registries)
+    where = f"under {Path('runs') / recipe.run.name}" if out is None else f"in {out}"
+    nearest = _nearest(recipe, Path("runs"), registries)
     return UsageError(
-        f"--resume: no unfinished run of this recipe with these --set values {where}.{nearest} "
+        f"--resume: no unfinished run of this recipe with these values {where}.{nearest} "
         "Leave out --resume to begin a new run."
     )
 
@@ -42,17 +42,26 @@ def difference(recipe: Recipe, folder: RunFolder, registries: Registries) -> str
 
 
 def _nearest(recipe: Recipe, base: Path, registries: Registries) -> str:
-    """Return a sentence with the runs that differ in the fewest keys, the newest first among equals."""
-    folders = sorted(base.iterdir(), reverse=True) if base.is_dir() else []
-    runs = [RunFolder(path) for path in folders if path.is_dir()]
-    found = [(run, _differing(recipe, run.recipe())) for run in runs if run.is_run() and run.recipe()]
-    found = sorted(found, key=lambda one: len(one[1]))[:_RUNS]
-    lines = [
-        f"{run.path} ({run.status(run.record())}) "
-        + (f"differs in {told}" if (told := difference(recipe, run, registries)) else "has no other key")
-        for run, _ in found
+    """Return a sentence with the runs of the name that differ in the fewest keys, the newest first among equals."""
+    runs = [RunFolder(path) for path in sorted(run_folders(base), reverse=True)] if base.is_dir() else []
+    named = [(run, tables) for run in runs if (tables := run.recipe()) and _name(tables) == recipe.run.name]
+    found = sorted(named, key=lambda one: len(_differing(recipe, one[1])))[:_RUNS]
+    told = {run: difference(recipe, run, registries) for run, _ in found}
+    if not told:
+        return ""
+    same = next((run for run, differs in told.items() if not differs and not run.is_finished()), None)
+    if same is not None:
+        return f" One is elsewhere, {same.path} ({same.status(same.record())}). Go on with it: {same.resume_line}."
+    listed = [
+        f"{run.path} ({run.status(run.record())}) {f'differs in {differs}' if differs else 'has no other key'}"
+        for run, differs in told.items()
     ]
-    return f" The nearest of that name: {'; '.join(lines)}. Go on with one by its own recipe.toml." if lines else ""
+    return f" The nearest of that name: {'; '.join(listed)}. Go on with one by its own recipe.toml."
+
+
+def _name(tables: Mapping[str, Any]) -> object:
+    run = tables.get("run")
+    return run.get("name") if isinstance(run, Mapping) else None
 
 
 def _tables(run: RunFolder, registries: Registries) -> Mapping[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,14 @@ from metricface.model.description import IN_RUN
 
 # A run folder holds one of these from its first moment on (see RunFolder.open).
 MARKS = frozenset({"run.json", "run.lock", "checkpoints", "metrics.jsonl", "report.json"})
+
+
+def run_folders(base: Path, closed: list[OSError] | None = None) -> Iterator[Path]:
+    """Yield every run folder at or below a folder, in no order; what cannot be opened goes into `closed`."""
+    for folder, folders, files in os.walk(base, onerror=None if closed is None else closed.append):
+        if MARKS & {*folders, *files}:
+            yield Path(folder)
+            folders.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from metricface.errors import MetricFaceError, UsageError
 from metricface.evaluation.stored_results import read_results
 from metricface.runs.folder import DAMAGED, FINISHED, RUNNING, RunFolder
 from metricface.runs.how_far import pace_of
-from metricface.runs.paths import MARKS
+from metricface.runs.paths import run_folders
 from metricface.runs.tables import Table
 from metricface.training.pace import Pace, duration
 
@@ -129,11 +128,7 @@ def find_runs(base: Path) -> list[Run]:
     if not base.is_dir():
         raise UsageError(f"{base}: no such folder. Name the one that holds your runs (metricface runs list DIR).")
     closed: list[OSError] = []
-    found: list[Run] = []
-    for folder, folders, files in os.walk(base, onerror=closed.append):
-        if MARKS & {*folders, *files}:
-            found.append(read_run(Path(folder)))
-            folders.clear()
+    found = [read_run(folder) for folder in run_folders(base, closed)]
     found += [Run(Path(error.filename), DAMAGED, "", problems=(str(error.strerror),)) for error in closed]
     return sorted(found, key=lambda run: (run.started, str(run.folder)))
 

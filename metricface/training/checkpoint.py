@@ -39,13 +39,26 @@ def read_checkpoint(path: Path, recipe_digest: str) -> dict[str, Any]:
     Raises:
         ModelError: the file is damaged, no checkpoint of ours, or one of another recipe.
     """
+    saved_digest, state = _read(path)
+    if saved_digest != recipe_digest:
+        raise ModelError(f"{path}: belongs to another recipe. Use the recipe of its run folder, or another --out.")
+    return state
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of the recipe that a checkpoint is of.
+
+    Raises:
+        ModelError: the file is damaged, or no checkpoint of ours.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
-        saved_digest, state = document["recipe_digest"], document["state"]
+        return str(document["recipe_digest"]), dict(document["state"])
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, UnpicklingError) as error:
         raise ModelError(
             f"{path}: not a readable checkpoint ({type(error).__name__}). Delete it to start the run anew."
         ) from error
-    if saved_digest != recipe_digest:
-        raise ModelError(f"{path}: belongs to another recipe. Use the recipe of its run folder, or another --out.")
-    return dict(state)

@@ -100,6 +100,17 @@ def test_an_option_that_is_a_key_of_the_recipe_gets_the_line_that_sets_it(name: 
     )
 
 
+def test_a_usual_key_is_known_where_the_recipe_has_none_and_however_the_command_is_called(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('[run]\nname = "x"\n')
+    command = [sys.executable, "-m", "metricface", "run", str(tmp_path / "my.toml"), "--lr", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(
+        "run: no such option: --lr. Keys of the recipe are set so: --set optimizer.lr=0.1. "
+        "See python -m metricface run --help.\n"
+    )
+
+
 def test_an_option_that_is_a_key_of_the_base_gets_its_line_too(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text('[head]\nname = "arcface"\nmargin = 0.3\n')
     (tmp_path / "my.toml").write_text('base = "base.toml"\n')

@@ -185,6 +185,8 @@ def test_runs_that_cannot_be_compared_are_one_line_and_exit_3(tmp_path: Path) ->
     assert error_of(metricface("compare", fewer, good)).startswith(
         f"{fewer}: no outcomes to compare (no outcomes/*.csv). A finished run leaves them; for a model that has none: "
     )
+    (tmp_path / "photos").mkdir()  # a folder that is no run
+    assert error_of(metricface("compare", good, tmp_path / "photos"), 2).startswith(f"{tmp_path}/photos: no outcomes")
     assert error_of(metricface("compare", good, tmp_path / "godo"), 2) == (
         f'{tmp_path}/godo: no such run folder. Did you mean "good"? Name a folder that metricface run has made.'
     )

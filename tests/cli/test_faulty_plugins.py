@@ -166,6 +166,23 @@ def test_a_transform_in_a_process_of_the_loader_is_named_as_well(
     assert f"transform 'bad' of mf-bad 1.0: ZeroDivisionError: no, at {tmp_path}/site/in_use_far.py:6." in done.stderr
 
 
+def test_a_component_that_a_module_only_imports_is_not_blamed(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's loss fails; its head, of the same module, was not asked for."""
+    module = "in_use_beside"
+    body = LOSS.format("raise KeyError('margin')") + "class Head(Bad): ...\n"
+    points = {"metricface.losses": {"bad": f"{module}:Bad"}, "metricface.heads": {"other": f"{module}:Head"}}
+    install(tmp_path / "site", "mf-bad", {module: HEAD + body}, points)
+    installing(monkeypatch, tmp_path / "site")
+    recipe = write_recipe(tmp_path, tree)
+    recipe.write_text(recipe.read_text().replace(*IN_RECIPE["loss"]))
+    done = metricface("run", recipe, "--out", tmp_path / "run")
+    assert done.exit_code == 4, done.output
+    assert "error: loss 'bad' of mf-bad 1.0: KeyError: 'margin', at" in done.stderr
+    assert "other" not in done.stderr.splitlines()[-1]
+
+
 def test_an_evaluator_that_fails_after_training_costs_no_training(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -293,7 +293,7 @@ def test_resume_shows_a_finished_run_and_begins_none(recipe: Path) -> None:
     done = metricface("run", recipe, "--resume")
     assert (done.exit_code, done.stderr) == (
         2,
-        "error: --resume: no unfinished run of this recipe with these --set values under runs/tiny. "
+        "error: --resume: no unfinished run of this recipe with these values under runs/tiny. "
         "Leave out --resume to begin a new run.\n",
     )
     assert not Path("runs").exists()
@@ -304,6 +304,20 @@ def test_resume_shows_a_finished_run_and_begins_none(recipe: Path) -> None:
     done = metricface("run", recipe, "--resume")
     said = f"The nearest of that name: {folder} (finished) differs in train.epochs (there 1, here 2). Go on with one"
     assert (done.exit_code, said in done.stderr) == (2, True)
+
+
+def test_a_folder_with_nothing_but_lock_and_checkpoints_goes_on_to_the_same_end(recipe: Path) -> None:
+    assert metricface("run", recipe, "--out", "whole").exit_code == 0
+    assert metricface("run", recipe, "--out", "run", "--set", "train.epochs=2").exit_code == 0
+    for path in Path("run").iterdir():
+        if path.name not in ("run.lock", "checkpoints"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = metricface("run", recipe, "--out", "run", "--resume", "--set", "head.margin=0.1")
+    assert (done.exit_code, "run: holds the run of another recipe" in done.stderr) == (2, True)
+    done = metricface("run", recipe, "--out", "run", "--resume")
+    assert done.exit_code == 0, done.output
+    models = [(Path(folder) / "model" / "model.safetensors").read_bytes() for folder in ("run", "whole")]
+    assert models[0] == models[1]
 
 
 def test_resume_without_a_checkpoint_starts_anew(recipe: Path) -> None:

@@ -207,6 +207,22 @@ def test_what_the_system_refuses_is_one_line(name: str, tmp_path: Path) -> None:
         read_recipe(tmp_path / "own.toml")
 
 
+def test_what_is_missing_since_it_was_taken_out_is_told_where_that_stands(tmp_path: Path) -> None:
+    shipped = ROOT / "experiments" / "task_b.toml"
+    (tmp_path / "middle.toml").write_text(f'base = "{shipped}"\nwithout = ["train.epochs", "sampler"]\n')
+    own = tmp_path / "own.toml"
+    own.write_text('base = "middle.toml"\n[run]\nname = "own"\n')
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(own)
+    assert [problem.partition(". Parameters")[0] for problem in caught.value.problems] == [
+        f"{tmp_path}/middle.toml:2  [sampler]  the section is missing",
+        f"{tmp_path}/middle.toml:2  train.epochs  is missing",
+    ]
+    own.write_text('base = "middle.toml"\n[sampler]\nname = "shuffled"\n[train]\nepochs = "three"\n')
+    with pytest.raises(RecipeError, match=rf"^{own}:5  train.epochs  must be an integer"):
+        load_recipe(own)
+
+
 def test_a_mistake_in_a_base_is_told_where_it_stands(tmp_path: Path) -> None:
     text = (ROOT / "experiments" / "task_b.toml").read_text().replace("margin = 0.3 ", "marginn = 0.3")
     (tmp_path / "task_b.toml").write_text(text)

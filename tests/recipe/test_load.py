@@ -307,6 +307,14 @@ MISTAKES = {
         changed("epochs = 3", "epochs = 3\nlayer_decay = 1.1"),
         "train.layer_decay  must be less than or equal to 1 (got 1.1)",
     ),
+    "calibration on val": (
+        changed('name = "folder"', 'name = "folder"\ncalibration = "val"'),
+        'data.calibration  must be a split of other people than "val": reports are on it; leave the key out to select',
+    ),
+    "calibration on train": (
+        changed('name = "folder"', 'name = "folder"\ncalibration = "train"'),
+        'data.calibration  must be a split of other people than "train": the model learns from it',
+    ),
     "syntax": (changed("margin = 0.4", "margin = wide"), "r.toml:19  not TOML: "),
 }
 
@@ -317,6 +325,18 @@ def test_each_mistake_has_its_message(name: str, tmp_path: Path) -> None:
     found = problems(tmp_path, text)
     assert any(message in line for line in found), found
     assert not any("Input should" in line or "\n" in line for line in found)
+
+
+def test_what_is_selected_is_told_beside_other_mistakes(tmp_path: Path) -> None:
+    text = changed("margin = 0.4", "margn = 0.4").replace("epochs = 3", 'epochs = 3\nselect = "judge.rank1"')
+    found = problems(tmp_path, text)
+    assert len(found) == 2
+    assert "train.select  no evaluator gives 'judge.rank1'." in found[1]
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert load_recipe(tmp_path / "r.toml", (), KNOWN).digest == load(tmp_path, GOOD).digest
 
 
 def test_a_broken_component_is_exit_4_and_joins_the_other_problems(tmp_path: Path) -> None:

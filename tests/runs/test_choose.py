@@ -17,7 +17,7 @@ import tomli_w
 from support.task_b_tree import write_recipe
 
 from metricface.components.registry import installed_registries
-from metricface.errors import DataError, Interrupted, MetricFaceError, UsageError
+from metricface.errors import DataError, Interrupted, MetricFaceError, ModelError, UsageError
 from metricface.recipe.load import load_recipe
 from metricface.recipe.schema import Recipe
 from metricface.runs import folder as run_folder
@@ -231,7 +231,7 @@ def test_a_full_disk_hides_no_other_error(recipe: Recipe, monkeypatch: pytest.Mo
 
 
 def test_resume_without_a_run_to_go_on_with_names_the_nearest_and_what_differs(recipe: Recipe) -> None:
-    alone = "--resume: no unfinished run of this recipe with these --set values under runs/tiny. "
+    alone = "--resume: no unfinished run of this recipe with these values under runs/tiny. "
     end = "Leave out --resume to begin a new run."
     with pytest.raises(UsageError) as caught:
         choose_folder(recipe, None, KNOWN, resume=True)
@@ -247,8 +247,21 @@ def test_resume_without_a_run_to_go_on_with_names_the_nearest_and_what_differs(r
         "(there 0.1, here 0.2), optimizer.lr (there 0.5, here 0.001) and 1 more. Go on with one by its own "
         f"recipe.toml. {end}"
     )
-    with pytest.raises(UsageError, match=r"with these --set values in elsewhere\. The nearest"):
+    with pytest.raises(UsageError, match=r"with these values in elsewhere\. The nearest"):
         choose_folder(recipe, Path("elsewhere"), KNOWN, resume=True)
+
+
+def test_resume_without_out_names_the_run_of_this_recipe_that_is_elsewhere(recipe: Recipe) -> None:
+    stored(Path("runs/tiny/1"), with_keys(recipe, "head.margin=0.1"), "interrupted")
+    stored(Path("runs/long/deep"), recipe, "finished")
+    stored(Path("runs/long/own"), recipe, "interrupted")
+    with pytest.raises(UsageError) as caught:
+        choose_folder(recipe, None, KNOWN, resume=True)
+    assert str(caught.value) == (
+        "--resume: no unfinished run of this recipe with these values under runs/tiny. One is elsewhere, runs/long/own "
+        "(interrupted). Go on with it: metricface run runs/long/own/recipe.toml --out runs/long/own --resume. "
+        "Leave out --resume to begin a new run."
+    )
 
 
 def test_what_a_killed_process_leaves_before_its_record_is_no_obstacle(recipe: Recipe) -> None:
@@ -264,9 +277,8 @@ def test_what_a_killed_process_leaves_before_its_record_is_no_obstacle(recipe: R
     (run / "checkpoints" / "last.pt").touch()
     with pytest.raises(UsageError, match="there is something there already"):
         choose_folder(recipe, run, KNOWN, resume=False)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ModelError) as caught:
         choose_folder(recipe, run, KNOWN, resume=True)
     assert str(caught.value) == (
-        "run: no run of MetricFace (no run.json). Nobody can tell which recipe its checkpoints are of. "
-        "Name another --out."
+        "run/checkpoints/last.pt: not a readable checkpoint (EOFError). Delete it to start the run anew."
     )

@@ -392,6 +392,18 @@ def test_edits_past_autograd_are_found(edit: object, said: str) -> None:
     assert said in found["inputs"]
 
 
+def test_an_edit_that_autograd_meets_later_is_one_fault() -> None:
+    def of(self: Centres, given: LossInput) -> Tensor:
+        costs = given.embeddings.square().sum(dim=1) + Centres.of(self, given)
+        torch._foreach_mul_([given.embeddings.detach().view(-1)[::2]], 0.5)
+        return costs
+
+    failed = {name: said for name, status, said in examine("loss", cost(of)).rows() if status == "failed"}
+    assert set(failed) == {"finite", "inputs"}
+    assert "expected version 0 instead. 10 checks fail by it: finite, bfloat16," in failed["finite"]
+    assert "embeddings is edited in place (at [0, 0] " in failed["inputs"]
+
+
 class Logits(OnLogits):
     """Cross-entropy that spoils the logits for the losses after it."""
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from metricface.components.backbones._architecture import Architecture, create_network, find_architecture
 from metricface.components.backbones._timm_names import refused_model
 from metricface.contracts import InputSpec
-from metricface.errors import ModelError, RecipeError, nearest
+from metricface.errors import MetricFaceError, ModelError, RecipeError, nearest
 from metricface.model.fitting import load_weights
 from metricface.model.hub import OutOfReach
 from metricface.model.pretrained import NETWORK, find_pretrained, given_weights, read_weights
@@ -88,6 +90,23 @@ class TimmBackbone(nn.Module):
         return {key: refusal for key, refusal in found.items() if refusal}
 
     @staticmethod
+    def size_refusals(arguments: Mapping[str, Any], image_size: int) -> Mapping[str, str]:
+        """Return why a model made for one size takes no photos of another, found without computing anything."""
+        if "model" not in arguments:  # a subclass that names none
+            return {}
+        with suppress(MetricFaceError, RuntimeError):  # it cannot be made, or not be tried without computing
+            architecture = find_architecture(arguments["model"])
+            if not architecture.config.get("fixed_input_size"):
+                return {}
+            try:
+                with torch.device("meta"):
+                    network = create_network(architecture, arguments["arguments"] or {})
+                    network(torch.empty(2, 3, image_size, image_size))
+            except AssertionError as error:
+                return {"image_size": _refused_size(image_size, error, architecture.config["input_size"][-1])}
+        return {}
+
+    @staticmethod
     def usual_image_size(arguments: Mapping[str, Any]) -> int | None:
         """Return the side length that the model was trained on, None where a subclass names no model."""
         if "model" not in arguments:
@@ -141,11 +160,13 @@ class TimmBackbone(nn.Module):
         try:
             features: Tensor = self.model(images)
         except AssertionError as error:  # how timm refuses a size
-            raise RecipeError(
-                f"data.image_size: this backbone takes no photos of {images.shape[-1]} pixels ({error}). "
-                f"It was made for {self.input_spec.image_size}."
-            ) from error
+            refusal = _refused_size(images.shape[-1], error, self.input_spec.image_size)
+            raise RecipeError(f"data.image_size: {refusal}.") from error
         return features
+
+
+def _refused_size(side: int, error: AssertionError, made_for: int) -> str:
+    return f"this backbone takes no photos of {side} pixels ({str(error).rstrip('.')}). It was made for {made_for}"
 
 
 def _refused_weights(weights: str) -> str:

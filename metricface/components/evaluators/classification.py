@@ -68,7 +68,7 @@ class Classification:
         rule: Rule = "balanced-accuracy",
         recall: Annotated[float, Gt(0), Le(1)] | None = None,
         folds: Annotated[int, Ge(2)] = 5,
-        bootstrap_samples: Annotated[int, Ge(1)] = 1000,
+        bootstrap_samples: Annotated[int, Ge(1), Le(100_000)] = 1000,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         if (rule == "recall") != (recall is not None):

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from metricface.contracts import GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
 from metricface.contracts.results import Reading, Refusal, Result, Row, Value
@@ -73,7 +73,9 @@ class Identification:
     needs: ClassVar[frozenset[Need]] = frozenset({"embeddings"})
     metrics: ClassVar[tuple[str, ...]] = (f"{SAME_SOURCE}.rank1", f"{CROSS_SOURCE}.rank1", f"{GALLERY_PROBE}.rank1")
 
-    def __init__(self, *, bootstrap_samples: Annotated[int, Ge(1)] = 1000, seed: Annotated[int, Ge(0)] = 0) -> None:
+    def __init__(
+        self, *, bootstrap_samples: Annotated[int, Ge(1), Le(100_000)] = 1000, seed: Annotated[int, Ge(0)] = 0
+    ) -> None:
         self._bootstrap = {"samples": bootstrap_samples, "seed": seed}
 
     def __call__(self, subject: Subject) -> Result:

@@ -120,6 +120,20 @@ def test_a_size_that_the_model_cannot_take_is_refused():
     assert str(caught.value).endswith("It was made for 224.")
 
 
+def test_a_size_is_refused_from_the_recipe_alone_as_the_model_would():
+    mixer = {"model": "mixer_s32_224", "arguments": None}
+    (refusal,) = TimmBackbone.size_refusals(mixer, 112).values()
+    with pytest.raises(RecipeError) as caught:
+        TimmBackbone(model="mixer_s32_224", weights="random")(torch.zeros(1, 3, 112, 112))
+    assert str(caught.value) == f"data.image_size: {refusal}."
+    assert TimmBackbone.size_refusals(mixer, 224) == {}
+    vit = {"model": "vit_tiny_patch16_224", "arguments": None}
+    assert "takes no photos of 65 pixels" in TimmBackbone.size_refusals(vit, 65)["image_size"]
+    assert TimmBackbone.size_refusals(vit, 64) == {}
+    assert TimmBackbone.size_refusals({"model": TINY, "arguments": None}, 65) == {}
+    assert TimmBackbone.size_refusals({"model": "vit_tiny_patch16_224", "arguments": {"wrong": 1}}, 64) == {}
+
+
 @pytest.mark.usefixtures("offline")
 def test_if_available_falls_back_aloud():
     backbone = TimmBackbone(model=TINY)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -279,3 +280,9 @@ def test_any_table_of_valid_rows_gives_exactly_those_items(people, splits, order
                 for path, own, person, condition, source in rows
                 if own == split
             ]
+
+
+def test_both_spellings_of_an_accent_are_one_person(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "Zo\u00eb")
+    file = manifest(tmp_path, "a.png,val,Zo\u00eb,clean,", f"b.png,val,{apart},clean,")
+    assert opened(tmp_path, file).label_names == ("Zo\u00eb",)
