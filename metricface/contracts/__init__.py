@@ -34,7 +34,6 @@ from metricface.contracts.components import (
     Distortion,
     Evaluator,
     Head,
-    Index,
     Loss,
     Miner,
     Need,
@@ -62,6 +61,7 @@ from metricface.contracts.data import (
 from metricface.contracts.keys_of import KeysOf
 from metricface.contracts.kinds import KINDS, Kind
 from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Spread, Unit, Value
+from metricface.contracts.searching import HasExact, HasFile, HasRemoval, HasSearchGrid, HasTraining, Index
 from metricface.contracts.tracking import Ending, TrackedRun, Tracker
 
 Choice = KeysOf  # its name until 0.1.0, which plugins import
@@ -89,7 +89,9 @@ __all__ = [
     "Evaluator",
     "HasCautions",
     "HasConsumes",
+    "HasExact",
     "HasExemptions",
+    "HasFile",
     "HasForward",
     "HasImageSize",
     "HasMetrics",
@@ -102,9 +104,12 @@ __all__ = [
     "HasParameterStages",
     "HasRebalancing",
     "HasRefusals",
+    "HasRemoval",
+    "HasSearchGrid",
     "HasSizeRefusals",
     "HasState",
     "HasStoredArguments",
+    "HasTraining",
     "HasUsesPairs",
     "Head",
     "HeadOutput",

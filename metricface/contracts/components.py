@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from metricface.contracts.arrays import FloatArray, Image, IntArray
+    from metricface.contracts.arrays import Image
     from metricface.contracts.results import OperatingPoint, Result
 
 Need = Literal["embeddings", "logits", "images"]
@@ -142,11 +142,3 @@ class Evaluator(Protocol):
     def __call__(self, subject: Subject) -> Result: ...
 
     def check(self, dataset: Dataset) -> None: ...
-
-
-class Index(Protocol):
-    """Nearest-neighbour search: unit vectors (N, D) in, similarities and ids (Q, K) out, id -1 where fewer than K."""
-
-    def add(self, vectors: FloatArray) -> None: ...
-
-    def search(self, queries: FloatArray, k: int) -> tuple[FloatArray, IntArray]: ...

@@ -1,0 +1,1 @@
+"""How the nearest of many vectors are found."""

@@ -1,0 +1,46 @@
+"""Lists of product-quantised vectors, of faiss."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
+
+from metricface.components.indexes._faiss import PROBES, Device, FaissIndex, Refine, grid_of, refined, search_of
+
+
+def ivf_pq(
+    *,
+    dim: int,
+    lists: Annotated[int, Ge(1)] | Literal["auto"] = "auto",
+    probes: Annotated[int, Ge(1)] = 16,
+    sub_vectors: Annotated[int, Ge(1)] = 64,
+    bits: Annotated[int, Ge(4), Le(12)] = 8,
+    refine: Refine = "sq8",
+    refine_factor: Annotated[int, Ge(1)] = 4,
+    device: Device = "cpu",
+) -> FaissIndex:
+    """Lists around centroids whose vectors are codes of their parts: few bytes each, and by itself few exact finds.
+
+    Args:
+        dim: D of the vectors.
+        lists: parts that the vectors fall into; "auto" is four times the square root of their number, fewer where
+            there would be fewer than 39 vectors for each.
+        probes: lists that a search looks into.
+        sub_vectors: parts of a vector, each a code; must divide D.
+        bits: of a code. A vector takes sub_vectors x bits / 8 bytes.
+        refine: what the best candidates are compared with again: "flat" (the vectors), "fp16" or "sq8" of them.
+        refine_factor: so many times as many candidates as are asked for.
+        device: "cuda" for the first GPU, with faiss-gpu.
+
+    Source:
+        Jegou, Douze and Schmid, Product Quantization for Nearest Neighbor Search, TPAMI 2011.
+    """
+    part = "{lists}" if lists == "auto" else str(lists)
+    return FaissIndex(
+        dim=dim,
+        factory=refined(f"IVF{part},PQ{sub_vectors}x{bits}", refine),
+        search=search_of(refine, refine_factor, probes=probes),
+        grid=grid_of(refine, probes=PROBES),
+        device=device,
+    )
