@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,10 @@ from metricface.contracts import KINDS, Backbone, Dataset, Tracker
 from metricface.errors import MetricFaceError, PluginError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
+from metricface.recipe.checking import checked_table
+from metricface.recipe.problems import Problems
 from metricface.recipe.schema import ComponentSpec, Recipe
+from metricface.recipe.signature import arguments_model
 
 
 def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> Any:
@@ -37,6 +41,20 @@ def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> An
             f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
             f"{type(error).__name__}: {reason}. Look at its parameters: metricface show {spec.kind} {spec.name}"
         ) from error
+
+
+def configured(registries: Registries, kind: str, name: str, settings: Mapping[str, Any], where: str) -> ComponentSpec:
+    """Return a component with arguments that a user set outside a recipe, checked like those of one.
+
+    Raises:
+        RecipeError: the arguments are not those that it takes; `where` is what the message begins with.
+        PluginError: there is no such component, or it is broken.
+    """
+    entry, factory = registries[kind].find(name), registries[kind].load(name)
+    problems = Problems(where, {}, settings)
+    checked = checked_table(problems, (), arguments_model(factory, KINDS[kind]), dict(settings))
+    problems.refuse()
+    return ComponentSpec(kind, name, checked or {}, entry.distribution, entry.version)
 
 
 def optional(registries: Registries, spec: ComponentSpec | None, **offered: Any) -> Any:

@@ -9,6 +9,7 @@ from metricface.cli.classify import classify
 from metricface.cli.compare import compare
 from metricface.cli.data import demo, distort
 from metricface.cli.doctor import doctor
+from metricface.cli.embed import embed
 from metricface.cli.eval import evaluate
 from metricface.cli.exits import OneLineGroup, guarded
 from metricface.cli.init import init
@@ -36,6 +37,7 @@ app.command("init")(guarded(init))
 app.command("check")(guarded(check))
 app.command("eval")(guarded(evaluate))
 app.command("classify")(guarded(classify))
+app.command("embed")(guarded(embed))
 app.command("compare")(guarded(compare))
 app.command("list")(guarded(list_components))
 app.command("show")(guarded(show))
