@@ -13,6 +13,7 @@ from metricface.cli.embed import embed
 from metricface.cli.eval import evaluate
 from metricface.cli.exits import OneLineGroup, guarded
 from metricface.cli.index import build, search
+from metricface.cli.index_bench import bench
 from metricface.cli.init import init
 from metricface.cli.list import list_components
 from metricface.cli.options import before_the_verb
@@ -49,6 +50,7 @@ data_app.command("distort")(guarded(distort))
 app.add_typer(data_app, name="data")
 index_app.command("build")(guarded(build))
 index_app.command("search")(guarded(search))
+index_app.command("bench")(guarded(bench))
 app.add_typer(index_app, name="index")
 app.add_typer(plugin_app, name="plugin")
 runs_app.command("list")(guarded(list_runs))

@@ -15,7 +15,7 @@ def undominated(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     >>> undominated(np.array([[1.0, 3.0], [2.0, 2.0], [1.0, 2.0], [2.0, 2.0]])).tolist()
     [True, True, False, True]
     """
-    better = (points[None] > points[:, None]).any(axis=2)  # [i, j]: j is better than i somewhere
-    worse = (points[None] < points[:, None]).any(axis=2)
-    dominated: npt.NDArray[np.bool_] = (better & ~worse).any(axis=1)
+    better = np.any(points[None] > points[:, None], axis=2)  # [i, j]: j is better than i somewhere
+    worse = np.any(points[None] < points[:, None], axis=2)
+    dominated: npt.NDArray[np.bool_] = np.any(better & ~worse, axis=1)
     return ~dominated
