@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 
 from metricface.components.registry import Registries
-from metricface.contracts import KINDS, Backbone, Dataset, Tracker
+from metricface.contracts import KINDS, Backbone, Dataset, IndexChoice, Tracker
 from metricface.errors import MetricFaceError, PluginError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
@@ -31,6 +31,9 @@ def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> An
     arguments = {**spec.arguments, **{name: value for name, value in offered.items() if name in asked}}
     if "distortions" in asked and "distortions" in KINDS[spec.kind].offered:
         arguments["distortions"] = distortions(registries, spec.arguments.get("distortions"))
+    for name in ("index", "indexes"):
+        if name in asked and name in KINDS[spec.kind].offered:
+            arguments[name] = _chosen(registries, spec.arguments.get(name))
     try:
         return factory(**arguments)
     except MetricFaceError:
@@ -41,6 +44,17 @@ def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> An
             f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
             f"{type(error).__name__}: {reason}. Look at its parameters: metricface show {spec.kind} {spec.name}"
         ) from error
+
+
+def _chosen(registries: Registries, asked: Any) -> Any:
+    """Return the index of a table, those of a list of tables, None for none."""
+    if isinstance(asked, Sequence):
+        return [_chosen(registries, table) for table in asked]
+    if asked is None:
+        return None
+    settings = {key: value for key, value in asked.items() if key != "name"}
+    spec = configured(registries, "index", asked["name"], settings, f"index {asked['name']}")
+    return IndexChoice(asked["name"], settings, lambda dim: component(registries, spec, dim=dim))
 
 
 def configured(registries: Registries, kind: str, name: str, settings: Mapping[str, Any], where: str) -> ComponentSpec:
