@@ -54,7 +54,9 @@ def _chosen(registries: Registries, asked: Any) -> Any:
         return None
     settings = {key: value for key, value in asked.items() if key != "name"}
     spec = configured(registries, "index", asked["name"], settings, f"index {asked['name']}")
-    return IndexChoice(asked["name"], settings, lambda dim: component(registries, spec, dim=dim))
+    usual = arguments_model(registries["index"].load(spec.name), KINDS["index"]).model_fields
+    own = {key: value for key, value in settings.items() if value != usual[key].default}
+    return IndexChoice(spec.name, own, lambda dim: component(registries, spec, dim=dim))
 
 
 def configured(registries: Registries, kind: str, name: str, settings: Mapping[str, Any], where: str) -> ComponentSpec:

@@ -18,7 +18,7 @@ class IndexChoice:
 
     Args:
         name: of the index.
-        settings: its arguments, as the recipe has them.
+        settings: those of its arguments that are not the usual ones.
         make: dimension -> an empty one.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,18 @@ from metricface.components.registry import installed_registries
 from metricface.contracts import HasFile, HasSearchGrid, HasTraining
 from metricface.deploy.bench_folder import BenchFolder, Configuration
 from metricface.errors import MetricFaceError
-from metricface.evaluation.index_measure import K, losses, reference, search_settings, searching_threads, speeds
+from metricface.evaluation.index_measure import (
+    LOSSLESS,
+    K,
+    is_needless,
+    losses,
+    reference,
+    search_settings,
+    searching_threads,
+    speeds,
+)
 from metricface.evaluation.index_task import SearchTask
 from metricface.recipe.schema import ComponentSpec
-
-LOSSLESS = 0.9999
-"""Mean recall@10 from which a more thorough search has nothing to gain, and is left out."""
 
 _STATUS = Path("/proc/self/status")
 
@@ -52,7 +58,7 @@ def _search(
     resident = None if before is None else max(0, (_anonymous() or 0) - before)
     lossless: list[dict[str, int]] = []
     for settings in search_settings(index):
-        if any(_more_thorough(settings, than) for than in lossless):
+        if is_needless(settings, lossless):
             continue
         if isinstance(index, HasSearchGrid):
             index.tune(**settings)
@@ -102,10 +108,6 @@ def _filled(task: SearchTask, configuration: Configuration, spec: ComponentSpec)
         index.train(task.gallery)
     index.add(task.gallery)
     return index
-
-
-def _more_thorough(settings: Mapping[str, int], than: Mapping[str, int]) -> bool:
-    return settings != than and all(settings[name] >= value for name, value in than.items())
 
 
 def _anonymous() -> int | None:

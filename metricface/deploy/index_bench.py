@@ -112,7 +112,7 @@ def _write(plan: Plan, folder: BenchFolder, parent: Path) -> dict[str, Any]:
     write_json(parent / "index_bench_rows.json", document)
     write_text(parent / "index_bench.md", markdown(rows, about, sentence))
     title = f"{vectors:,} vectors of {plan.task.gallery.shape[1]} dimensions{' (synthetic)' * plan.synthetic}"
-    plot_indexes(rows, title, parent / "index_bench.png")
+    plot_indexes(rows, title, parent / "index_bench.png", plan.max_loss)
     return document
 
 

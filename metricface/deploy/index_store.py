@@ -19,9 +19,10 @@ from metricface import __version__
 from metricface.build import components as make
 from metricface.build.model_folder import stored_component
 from metricface.components.registry import Registries
-from metricface.contracts import EmbeddingSet, HasFile, HasTraining, Index
+from metricface.contracts import EmbeddingSet, HasFile, Index
 from metricface.data.embedding_file import StoredEmbeddings, read_embeddings, write_embeddings
 from metricface.errors import ModelError, PluginError, UsageError
+from metricface.evaluation.gallery import filled as fill
 from metricface.files import write_json
 from metricface.model.description import OWN_DIGEST, Reference, own_digest
 from metricface.recipe.schema import ComponentSpec
@@ -84,11 +85,7 @@ def filled(registries: Registries, spec: ComponentSpec, vectors: FloatArray) -> 
     Raises:
         MetricFaceError: the index refuses, for instance too few vectors.
     """
-    index: Index = make.component(registries, spec, dim=vectors.shape[1])
-    if isinstance(index, HasTraining):
-        index.train(vectors)
-    index.add(vectors)
-    return index
+    return fill(make.component(registries, spec, dim=vectors.shape[1]), vectors)
 
 
 def save_index(

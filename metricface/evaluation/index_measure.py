@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 K = 10
 """Neighbours of a probe."""
+
+LOSSLESS = 0.9999
+"""Mean recall@10 from which a more thorough search has nothing to gain, and is left out."""
 
 FPIR = 0.01
 MARGINS = ((-np.inf, 0.02), (0.02, 0.05), (0.05, 0.1), (0.1, np.inf))
@@ -64,6 +67,11 @@ def reference(task: SearchTask, truth: Truth) -> Reference:
     return Reference(truth, right, threshold)
 
 
+def is_needless(settings: Mapping[str, int], lossless: Sequence[Mapping[str, int]]) -> bool:
+    """Whether a search is more thorough than one that has lost nothing already."""
+    return any(settings != one and all(settings[name] >= value for name, value in one.items()) for one in lossless)
+
+
 def search_settings(index: Index) -> Iterator[dict[str, int]]:
     """Yield every combination of an index's search parameters, from quick to thorough."""
     grid = index.search_grid if isinstance(index, HasSearchGrid) else {}
@@ -83,6 +91,7 @@ def losses(index: Index, task: SearchTask, known: Reference) -> dict[str, Any]:
         "recall@10": float(at_k.mean()),
         "recall@10_p5": float(np.percentile(at_k, 5)),
         "recall@10_worst": float(at_k.min()),
+        "queries": len(task.probes),
         "probes": int(task.mated.sum()),
         "rank1_exact": float(known.right[task.mated].mean()),
         **_lost("rank1", known.right, right, task, task.mated),

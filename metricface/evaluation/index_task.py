@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricface.contracts import GALLERY, PROBE, ROLE, EmbeddingSet
+from metricface.contracts import GALLERY, PROBE, ROLE, Dataset, EmbeddingSet
 from metricface.errors import DataError
 from metricface.evaluation.unit_vectors import check_unit_vectors
 
@@ -75,6 +76,24 @@ def search_task(embeddings: EmbeddingSet, probes: EmbeddingSet | None = None, *,
         f"{UNKNOWN_SHARE:.0%} of the people are not in the gallery (seed {seed})"
     )
     return _task(embeddings, enrolled & ~unknown, ~enrolled, unknown, about)
+
+
+def check_searchable(dataset: Dataset) -> None:
+    """Refuse, before any of it is embedded, a split in which nobody can be looked for.
+
+    Raises:
+        DataError: with roles, no gallery or no probe; without, nobody has two photos that are no distortions of one.
+    """
+    roles = [item.attributes.get(ROLE, "") for item in dataset.items]
+    if any(roles):
+        possible = GALLERY in roles and PROBE in roles
+    else:
+        originals = {(item.label, item.source or str(item.path)) for item in dataset.items}
+        possible = max(Counter(label for label, _ in originals).values(), default=0) > 1
+    if not possible:
+        raise DataError(
+            f"index-bench: nobody can be looked for in {len(dataset.items)} photos. Give people of two photos or more."
+        )
 
 
 def _given(embeddings: EmbeddingSet, probes: EmbeddingSet) -> SearchTask:

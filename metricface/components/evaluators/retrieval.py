@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Le, MinLen
 
-from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
+from metricface.contracts import CLEAN, GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, IndexChoice, Need, Subject
 from metricface.contracts.results import Outcomes, Reading, Refusal, Result, Row, Value
 from metricface.errors import DataError
+from metricface.evaluation.gallery import filled
 from metricface.evaluation.unit_vectors import check_unit_vectors
 from metricface.functional.metrics.bootstrap import person_interval
-from metricface.functional.metrics.retrieval import FIGURES, Retrieved, retrieve
+from metricface.functional.metrics.retrieval import FIGURES, Retrieved, retrieve, retrieve_found
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from metricface.contracts.arrays import IntArray
 
 _HEADLINE = "precision_at_1"
+_ALL_MATCHES = ("map", "minp")
 
 
 class Retrieval:
@@ -34,6 +36,8 @@ class Retrieval:
         k: of recall, the share of queries with a match among the k nearest.
         bootstrap_samples: of people, for the 95 % interval of precision at 1.
         seed: of the bootstrap.
+        index: where photos are looked for; all are compared when absent. mAP and mINP, which look at every match, are
+            not given with one.
 
     Source:
         The figures are those of `metricface.functional.metrics.retrieval.Retrieved`.
@@ -48,8 +52,9 @@ class Retrieval:
         k: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (1, 5, 10),
         bootstrap_samples: Annotated[int, Ge(1), Le(100_000)] = 1000,
         seed: Annotated[int, Ge(0)] = 0,
+        index: IndexChoice | None = None,
     ) -> None:
-        self._k = k
+        self._k, self._index = k, index
         self._bootstrap = {"samples": bootstrap_samples, "seed": seed}
 
     def __call__(self, subject: Subject) -> Result:
@@ -65,29 +70,41 @@ class Retrieval:
         check_unit_vectors(embeddings)
         asking, enrolled = _queries_and_gallery(embeddings)
         queries, gallery = np.flatnonzero(asking), np.flatnonzero(enrolled)
-        keys = _originals(embeddings)
-        labels, vectors = embeddings.labels, embeddings.vectors
-        found = retrieve(
-            vectors if asking.all() else vectors[queries],
-            labels[queries],
-            vectors if enrolled.all() else vectors[gallery],
-            labels[gallery],
-            left_out=(keys[queries], keys[gallery]),
-        )
+        found = self._found(embeddings, queries, gallery)
         photos = queries[found.queries]
         conditions = embeddings.conditions[photos]
         rows = tuple(
-            Row(embeddings.condition_names[number], self._figures(found, labels[photos], conditions == number))
+            Row(
+                embeddings.condition_names[number],
+                self._figures(found, embeddings.labels[photos], conditions == number),
+            )
             for number in np.unique(conditions)
         )
         everyone = np.ones(len(photos), np.bool_)
-        figures = self._figures(found, labels[photos], everyone)
+        figures = self._figures(found, embeddings.labels[photos], everyone)
+        counts: dict[str, int | None] = {"gallery_photos": len(gallery)}
+        if self._index is not None:
+            counts[f"photos searched with index {self._index}"] = len(gallery)
         figures["unmated"] = Value(found.unmated, len(queries), unit="count")
         refusals = tuple(
-            Refusal(f"recall_at_{k}", f"the gallery has {len(gallery)} photos") for k in self._k if k > len(gallery)
+            Refusal(name, "it looks at every match, and an index was searched")
+            for name in (_ALL_MATCHES if self._index else ())
         )
-        reading = Reading("", figures, rows, {"gallery_photos": len(gallery)})
+        reading = Reading("", figures, rows, counts)
         return Result((reading,), refusals=refusals, outcomes=_outcomes(embeddings, photos, found))
+
+    def _found(self, embeddings: EmbeddingSet, queries: IntArray, gallery: IntArray) -> Retrieved:
+        """Look for queries in the gallery, both given as places of photos."""
+        keys, labels, vectors = _originals(embeddings), embeddings.labels, embeddings.vectors
+        asked = vectors if len(queries) == len(vectors) else vectors[queries]
+        among = vectors if len(gallery) == len(vectors) else vectors[gallery]
+        left_out = (keys[queries], keys[gallery])
+        if self._index is None or not len(gallery):
+            return retrieve(asked, labels[queries], among, labels[gallery], left_out=left_out)
+        most = np.bincount(labels[gallery]).max() + np.bincount(keys[gallery]).max() + max(self._k)
+        index = filled(self._index.make(vectors.shape[1]), among)
+        ids = index.search(asked, min(int(most), len(gallery)))[1]
+        return retrieve_found(ids, labels[queries], labels[gallery], left_out=left_out)
 
     def check(self, dataset: Dataset) -> None:
         """Refuse a split in which no photo has another of its person.
@@ -110,7 +127,8 @@ class Retrieval:
     def _figures(self, found: Retrieved, persons: IntArray, chosen: npt.NDArray[np.bool_]) -> dict[str, Value]:
         """Return the figures of some queries."""
         n = int(chosen.sum())
-        figures = {name: Value(float(getattr(found, name)[chosen].mean()), n) for name in FIGURES}
+        given = [name for name in FIGURES if self._index is None or name not in _ALL_MATCHES]
+        figures = {name: Value(float(getattr(found, name)[chosen].mean()), n) for name in given}
         interval = person_interval(found.precision_at_1[chosen], persons[chosen], **self._bootstrap)
         figures[_HEADLINE] = Value(figures[_HEADLINE].value, n, interval)
         recalls = {f"recall_at_{k}": Value(float(found.recall_at(k)[chosen].mean()), n) for k in self._k}

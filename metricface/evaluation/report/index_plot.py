@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from metricface.contracts.results import Outcomes
 from metricface.evaluation.report.index_report import measured
 from metricface.files import write_atomically
 from metricface.functional.metrics.pareto import undominated
@@ -16,10 +17,27 @@ from metricface.functional.metrics.pareto import undominated
 _MARKERS = "osD^v<>PX*"
 
 
-def plot_indexes(rows: Sequence[Mapping[str, Any]], title: str, picture: Path) -> bool:
+def plot_outcomes(outcomes: Outcomes, picture: Path) -> bool:
+    """Draw the outcomes of the evaluator index-bench, as `plot_indexes`; False for those of another."""
+    if "bytes_per_vector" not in outcomes:
+        return False
+    rows = [dict(zip(outcomes, values, strict=True)) for values in zip(*outcomes.values(), strict=True)]
+    for row in rows:
+        row["bytes_per_vector"] = row["bytes_per_vector"] or None
+    most = max((float(row["max_loss"]) for row in rows), default=0)
+    return plot_indexes(rows, "Indexes on the embeddings of val", picture, most)
+
+
+def plot_indexes(rows: Sequence[Mapping[str, Any]], title: str, picture: Path, max_loss: float) -> bool:
     """Draw queries per second and bytes per vector against identities lost, as a PNG; False where nothing was measured.
 
     A line joins what no other point beats. Rows of the most threads are drawn.
+
+    Args:
+        rows: of `metricface index bench`.
+        title: of the picture.
+        picture: the file.
+        max_loss: share of identities that may be lost, drawn as a dotted line.
     """
     found = measured(rows)
     most = max((row["threads"] for row in found), default=0)
@@ -45,6 +63,7 @@ def plot_indexes(rows: Sequence[Mapping[str, Any]], title: str, picture: Path) -
         axes.plot(lost[front], values[front], color="0.5", linewidth=1, zorder=0)
         axes.set(xlabel="identities lost against exact search, %", ylabel=label, yscale="log")
         axes.set_xscale("symlog", linthresh=0.1)
+        axes.axvline(100 * max_loss, color="0.5", linestyle=":", linewidth=1)
         axes.grid(visible=True, alpha=0.3)
     figure.axes[0].legend(fontsize="small")
     write_atomically(picture, lambda file: figure.savefig(file, format="png", dpi=120))

@@ -103,9 +103,48 @@ def retrieve(
             ranks = _ranks(row, same.of(query_labels[query]), own.of(query_keys[query]))
             if len(ranks):
                 found.append((query, ranks))
+    return _figures(_some(found), len(queries))
+
+
+def retrieve_found(
+    ids: Ints,
+    query_labels: Ints,
+    gallery_labels: Ints,
+    *,
+    left_out: tuple[Ints, Ints],
+) -> Retrieved:
+    """Return the figures of what an index has found; a match that it has not found is as far as can be.
+
+    `map` and `minp`, which look at every match, are then lower bounds; the others are right where K is at least k, and
+    R and the photos that are left out together.
+
+    Args:
+        ids: (N, K) gallery photos, the nearest first; below 0 for none.
+        query_labels: (N,) the person of each query.
+        gallery_labels: (G,).
+        left_out: two keys of photos, see `retrieve`.
+
+    Raises:
+        EvaluationError: no query has a match in the gallery.
+    """
+    same, own = _Rows(gallery_labels), _Rows(left_out[1])
+    found: list[tuple[int, Ints]] = []
+    for query, row in enumerate(ids):
+        hidden = own.of(left_out[0][query])
+        matches = np.setdiff1d(same.of(query_labels[query]), hidden)
+        if not len(matches):
+            continue
+        seen = row[(row >= 0) & ~np.isin(row, hidden)]
+        places = np.flatnonzero(np.isin(seen, matches)) + 1
+        missing = len(gallery_labels) + np.arange(1, len(matches) - len(places) + 1)
+        found.append((query, np.concatenate([places, missing])))
+    return _figures(_some(found), len(ids))
+
+
+def _some(found: list[tuple[int, Ints]]) -> list[tuple[int, Ints]]:
     if not found:
         raise EvaluationError("retrieval: no query has another photo of its person. Give people of two photos or more.")
-    return _figures(found, len(queries))
+    return found
 
 
 class _Rows:
