@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metricface.contracts.results import Outcomes
+from metricface.errors import counted
 from metricface.evaluation.report.index_report import measured
 from metricface.files import write_atomically
 from metricface.functional.metrics.pareto import undominated
@@ -49,7 +50,12 @@ def plot_indexes(rows: Sequence[Mapping[str, Any]], title: str, picture: Path, m
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     figure.suptitle(title)
     for axes, key, label, higher in (
-        (figure.add_subplot(1, 2, 1), "qps", f"queries per second in batches, {most} threads", True),
+        (
+            figure.add_subplot(1, 2, 1),
+            "qps",
+            f"queries per second in batches, {counted(most, 'thread', 'threads')}",
+            True,
+        ),
         (figure.add_subplot(1, 2, 2), "bytes_per_vector", "bytes per vector", False),
     ):
         shown = [row for row in found if row[key] is not None]
