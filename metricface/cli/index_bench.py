@@ -38,6 +38,7 @@ def bench(
     ] = None,
     max_loss: Annotated[float, typer.Option(min=0, max=1, help="Share of identities that may be lost.")] = 0.005,
     threads: Annotated[str, typer.Option(help="Numbers of threads to measure speeds with.")] = "1",
+    seconds: Annotated[float, typer.Option(min=0.01, help="That each timing takes, at least.")] = 2.0,
     synthetic: Annotated[
         str | None, typer.Option(metavar="N,D", help="Made-up people instead: N vectors of D dimensions.")
     ] = None,
@@ -65,7 +66,7 @@ def bench(
     folder = out or (embeddings or Path(name)).with_name(f"{name}.bench")
     with Screen() as screen:
         task, contract = _task(embeddings, probes, size, seed, registries, screen)
-        plan = Plan(task, candidates, counts, max_loss, contract, synthetic=size is not None)
+        plan = Plan(task, candidates, counts, max_loss, seconds, contract, synthetic=size is not None)
         document = measure(plan, folder, screen, force=force)
     if as_json:
         print(json.dumps(document, indent=2))

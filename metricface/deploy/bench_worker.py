@@ -38,11 +38,11 @@ def build(folder: BenchFolder, spec: ComponentSpec, threads: int) -> None:
         configuration.write_built(_built(task, configuration, spec))
 
 
-def search(folder: BenchFolder, spec: ComponentSpec, threads: Sequence[int]) -> None:
+def search(folder: BenchFolder, spec: ComponentSpec, threads: Sequence[int], seconds: float) -> None:
     """Measure every combination of an index's search parameters that has not been measured before."""
     task, configuration = folder.task(), folder.configuration(spec)
     with _others_go_on(configuration):
-        _search(folder, task, configuration, spec, threads)
+        _search(folder, task, configuration, spec, threads, seconds)
 
 
 def _search(
@@ -51,6 +51,7 @@ def _search(
     configuration: Configuration,
     spec: ComponentSpec,
     threads: Sequence[int],
+    seconds: float,
 ) -> None:
     known = reference(task, folder.truth(task, K))
     before = _anonymous()
@@ -70,7 +71,7 @@ def _search(
                     with searching_threads(max(threads)):
                         found = losses(index, task, known)
                 with searching_threads(count):
-                    measured = speeds(index, task.probes)
+                    measured = speeds(index, task.probes, seconds=seconds)
                 row = {"parameters": settings, "threads": count, **measured, **found, "resident_bytes": resident}
                 configuration.write_row(settings, count, row)
             if row["recall@10"] >= LOSSLESS and settings not in lossless:

@@ -58,6 +58,7 @@ class Plan:
         candidates: the indexes.
         threads: each number of threads that speeds are measured with; recall does not depend on it.
         max_loss: share of identities that may be lost, for the sentence at the end.
+        seconds: that each timing takes, at least.
         contract: of the model that made the vectors, see `metricface.deploy.embed.model_contract`.
         synthetic: the vectors are of nobody.
     """
@@ -66,6 +67,7 @@ class Plan:
     candidates: Sequence[Candidate]
     threads: Sequence[int]
     max_loss: float
+    seconds: float = 2.0
     contract: str = ""
     synthetic: bool = False
 
@@ -93,7 +95,7 @@ def bench(plan: Plan, parent: Path, console: Console, *, force: bool = False) ->
         told(1, 1)
         for number, candidate in enumerate(plan.candidates, 1):
             what = f"{candidate.spec.name} ({number} of {len(plan.candidates)})"
-            _measure(folder, candidate, plan.threads, console.progress(what))
+            _measure(folder, candidate, plan, console.progress(what))
     except KeyboardInterrupt:
         _write(plan, folder, parent)
         console.say(f"what is done: {parent / 'index_bench.md'}. The same line goes on from there.")
@@ -169,9 +171,9 @@ def _conditions(plan: Plan) -> dict[str, Any]:
     return found
 
 
-def _measure(folder: BenchFolder, candidate: Candidate, threads: Sequence[int], progress: Progress) -> None:
+def _measure(folder: BenchFolder, candidate: Candidate, plan: Plan, progress: Progress) -> None:
     """Build an index and search in it, in one process after the other."""
-    configuration, spec = folder.configuration(candidate.spec), candidate.spec
+    configuration, spec, threads = folder.configuration(candidate.spec), candidate.spec, list(plan.threads)
     if configuration.built() is None:
         died = _in_a_process(bench_worker.build, folder, spec, max(threads))
         if configuration.built() is None:
@@ -184,7 +186,7 @@ def _measure(folder: BenchFolder, candidate: Candidate, threads: Sequence[int], 
     def seen() -> None:
         progress(min(len(list(configuration.path.glob("row-*.json"))), total - 1), total)
 
-    died = _in_a_process(bench_worker.search, folder, spec, list(threads), watched=seen)
+    died = _in_a_process(bench_worker.search, folder, spec, threads, plan.seconds, watched=seen)
     progress(total, total)
     if died:
         configuration.write_built({"skipped": f"the process that searched ended ({died})"})
