@@ -220,16 +220,20 @@ def device_name(device: torch.device) -> str:
     return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
+def processor_name() -> str:
+    """Return the model of the processor."""
+    lines = _PROCESSORS.read_text(encoding="utf-8").splitlines() if _PROCESSORS.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
 def machine_conditions(device: torch.device) -> dict[str, str]:
     """Return what the speed of a model depends on besides the model: device, processor, threads and torch."""
     import torch
 
-    lines = _PROCESSORS.read_text(encoding="utf-8").splitlines() if _PROCESSORS.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = models[0] if models else platform.processor() or platform.machine()
     return {
         "device": device_name(device),
-        "processor": f"{processor} ({torch.backends.cpu.get_cpu_capability()})",
+        "processor": f"{processor_name()} ({torch.backends.cpu.get_cpu_capability()})",
         "torch": torch.__version__,
     }
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 
 from metricface.components.registry import Registries
-from metricface.contracts import KINDS, Backbone, Dataset, Tracker
+from metricface.contracts import KINDS, Backbone, Dataset, IndexChoice, Tracker
 from metricface.errors import MetricFaceError, PluginError
 from metricface.model.embedding_layer import EmbeddingLayer
 from metricface.model.face_model import FaceModel
+from metricface.recipe.checking import checked_table
+from metricface.recipe.problems import Problems
 from metricface.recipe.schema import ComponentSpec, Recipe
+from metricface.recipe.signature import arguments_model
 
 
 def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> Any:
@@ -27,6 +31,9 @@ def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> An
     arguments = {**spec.arguments, **{name: value for name, value in offered.items() if name in asked}}
     if "distortions" in asked and "distortions" in KINDS[spec.kind].offered:
         arguments["distortions"] = distortions(registries, spec.arguments.get("distortions"))
+    for name in ("index", "indexes"):
+        if name in asked and name in KINDS[spec.kind].offered:
+            arguments[name] = _chosen(registries, spec.arguments.get(name))
     try:
         return factory(**arguments)
     except MetricFaceError:
@@ -37,6 +44,33 @@ def component(registries: Registries, spec: ComponentSpec, **offered: Any) -> An
             f"{spec.kind} {spec.name!r} of {spec.distribution} {spec.version} cannot be made: "
             f"{type(error).__name__}: {reason}. Look at its parameters: metricface show {spec.kind} {spec.name}"
         ) from error
+
+
+def _chosen(registries: Registries, asked: Any) -> Any:
+    """Return the index of a table, those of a list of tables, None for none."""
+    if isinstance(asked, Sequence):
+        return [_chosen(registries, table) for table in asked]
+    if asked is None:
+        return None
+    settings = {key: value for key, value in asked.items() if key != "name"}
+    spec = configured(registries, "index", asked["name"], settings, f"index {asked['name']}")
+    usual = arguments_model(registries["index"].load(spec.name), KINDS["index"]).model_fields
+    own = {key: value for key, value in settings.items() if value != usual[key].default}
+    return IndexChoice(spec.name, own, lambda dim: component(registries, spec, dim=dim))
+
+
+def configured(registries: Registries, kind: str, name: str, settings: Mapping[str, Any], where: str) -> ComponentSpec:
+    """Return a component with arguments that a user set outside a recipe, checked like those of one.
+
+    Raises:
+        RecipeError: the arguments are not those that it takes; `where` is what the message begins with.
+        PluginError: there is no such component, or it is broken.
+    """
+    entry, factory = registries[kind].find(name), registries[kind].load(name)
+    problems = Problems(where, {}, settings)
+    checked = checked_table(problems, (), arguments_model(factory, KINDS[kind]), dict(settings))
+    problems.refuse()
+    return ComponentSpec(kind, name, checked or {}, entry.distribution, entry.version)
 
 
 def optional(registries: Registries, spec: ComponentSpec | None, **offered: Any) -> Any:

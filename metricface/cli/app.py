@@ -9,8 +9,11 @@ from metricface.cli.classify import classify
 from metricface.cli.compare import compare
 from metricface.cli.data import demo, distort
 from metricface.cli.doctor import doctor
+from metricface.cli.embed import embed
 from metricface.cli.eval import evaluate
 from metricface.cli.exits import OneLineGroup, guarded
+from metricface.cli.index import build, search
+from metricface.cli.index_bench import bench
 from metricface.cli.init import init
 from metricface.cli.list import list_components
 from metricface.cli.options import before_the_verb
@@ -28,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},  # of every verb: they inherit it
     pretty_exceptions_enable=False,
 )
+index_app = typer.Typer(help="Find the nearest of many embeddings.", no_args_is_help=True)
 data_app = typer.Typer(help="Make and lay out photos.", no_args_is_help=True)
 runs_app = typer.Typer(help="Look at the runs that are there.", no_args_is_help=True)
 
@@ -36,6 +40,7 @@ app.command("init")(guarded(init))
 app.command("check")(guarded(check))
 app.command("eval")(guarded(evaluate))
 app.command("classify")(guarded(classify))
+app.command("embed")(guarded(embed))
 app.command("compare")(guarded(compare))
 app.command("list")(guarded(list_components))
 app.command("show")(guarded(show))
@@ -43,6 +48,10 @@ app.command("doctor")(guarded(doctor))
 data_app.command("demo")(guarded(demo))
 data_app.command("distort")(guarded(distort))
 app.add_typer(data_app, name="data")
+index_app.command("build")(guarded(build))
+index_app.command("search")(guarded(search))
+index_app.command("bench")(guarded(bench))
+app.add_typer(index_app, name="index")
 app.add_typer(plugin_app, name="plugin")
 runs_app.command("list")(guarded(list_runs))
 runs_app.command("show")(guarded(show_run))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metricface.cli.arguments import BatchSize, Device, Force, Model, check_device, check_model
+from metricface.cli.arguments import BatchSize, Device, Force, check_device, check_model
 from metricface.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,21 @@ MoreProbes = Annotated[
         metavar="PHOTOS", help="More of --probe, as a shell writes out --probe photos/*.jpg.", show_default=False
     ),
 ]
+Embeddings = Annotated[
+    Path | None, typer.Option(help="A file of embeddings instead of MODEL; see metricface embed.", show_default=False)
+]
+Protocol = Annotated[
+    list[str] | None,
+    typer.Option(
+        help='An evaluator of embeddings instead of the recipe\'s: "retrieval", "identification"; may be repeated.',
+        show_default=False,
+    ),
+]
+MaybeModel = Annotated[
+    Path | None,
+    typer.Argument(metavar="MODEL", help="A run folder or a model folder.", show_default=False),
+]
+_USUAL = ("retrieval",)
 OutcomesFolder = Annotated[
     Path | None,
     typer.Option(help="Folder to write what became of every probe to, for metricface compare.", show_default=False),
@@ -46,8 +61,10 @@ OutcomesFolder = Annotated[
 
 
 def evaluate(
-    model: Model,
+    model: MaybeModel = None,
     photos: MoreProbes = None,
+    embeddings: Embeddings = None,
+    protocol: Protocol = None,
     data: Data = None,
     gallery: Gallery = None,
     probe: Probe = None,
@@ -57,21 +74,34 @@ def evaluate(
     batch_size: BatchSize = 64,
     device: Device = "auto",
 ) -> None:
-    """Evaluate a trained model with the evaluators of its recipe, or on a gallery and probes of one's own."""
+    """Evaluate a trained model as its recipe says, on a gallery and probes of one's own, or embeddings in a file."""
     named = _both(gallery, probe or [], photos or [], data)
-    check_model(model)
+    if model is None and embeddings is None:
+        raise UsageError("eval: missing argument 'MODEL'. See metricface eval --help.")
+    if embeddings is not None and (model or named or data):
+        raise UsageError(
+            f"--embeddings: stands alone, without MODEL, --data or --gallery (got {model or data or gallery})."
+        )
+    if protocol and (named or data):
+        raise UsageError("--protocol: is computed on --embeddings, or on the photos of MODEL's recipe. Omit the rest.")
+    if model is not None:
+        check_model(model)
     from metricface.cli.render import Screen, show_report
     from metricface.components.registry import installed_registries
     from metricface.deploy.evaluate import evaluate_model
+    from metricface.deploy.evaluate_embeddings import evaluate_embeddings
 
     with _outcomes(outcomes, force=force) as write, Screen() as screen:
         check_device(device)
-        results, evaluated_on = evaluate_model(
-            *(model, data, installed_registries(), screen),
-            gallery_and_probes=named,
-            device=device,
-            batch_size=batch_size,
-        )
+        registries = installed_registries()
+        if model is None or protocol:
+            path = embeddings if model is None else model
+            assert path is not None
+            results, evaluated_on = evaluate_embeddings(path, protocol or _USUAL, registries, screen, device=device)
+        else:
+            results, evaluated_on = evaluate_model(
+                *(model, data, registries, screen), gallery_and_probes=named, device=device, batch_size=batch_size
+            )
         write(results)
     if as_json:
         short = {name: result.short() for name, result in results.items()}

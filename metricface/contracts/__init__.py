@@ -59,9 +59,9 @@ from metricface.contracts.data import (
     View,
 )
 from metricface.contracts.keys_of import KeysOf
-from metricface.contracts.kinds import KINDS, Kind
+from metricface.contracts.kinds import CHOSEN, KINDS, Kind
 from metricface.contracts.results import OperatingPoint, Outcomes, Reading, Refusal, Result, Row, Spread, Unit, Value
-from metricface.contracts.searching import HasExact, HasFile, HasRemoval, HasSearchGrid, HasTraining, Index
+from metricface.contracts.searching import HasExact, HasFile, HasRemoval, HasSearchGrid, HasTraining, Index, IndexChoice
 from metricface.contracts.tracking import Ending, TrackedRun, Tracker
 
 Choice = KeysOf  # its name until 0.1.0, which plugins import
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from metricface.contracts.arrays import TextArray as TextArray
 
 __all__ = [
+    "CHOSEN",
     "CLEAN",
     "GALLERY",
     "KINDS",
@@ -114,6 +115,7 @@ __all__ = [
     "Head",
     "HeadOutput",
     "Index",
+    "IndexChoice",
     "InputSpec",
     "Item",
     "KeysOf",

@@ -34,7 +34,10 @@ class Kind:
 
 _HEAD_OFFERS = frozenset({"embedding_dim", "num_classes", "class_counts", "rank", "world_size"})
 
-# `distortions` is offered as objects; a recipe says which by name (`distortions = ["foggy"]`; all when it is silent).
+CHOSEN = frozenset({"distortions", "index", "indexes"})
+"""Offered as objects of another kind, while a recipe says which: `distortions = ["foggy"]` (all when it is silent),
+`index = { name = "hnsw" }`, `indexes = [{ name = "hnsw" }, { name = "sq8" }]`."""
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -67,7 +70,7 @@ KINDS: Mapping[str, Kind] = {
             "evaluator",
             "evaluators",
             ("__call__", "check"),
-            frozenset({"distortions", "class_names"}),
+            frozenset({"distortions", "class_names", "index", "indexes"}),
             "evaluate",
             repeats=True,
         ),

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from metricface.contracts.arrays import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """An index that a recipe has chosen for another component.
+
+    Args:
+        name: of the index.
+        settings: those of its arguments that are not the usual ones.
+        make: dimension -> an empty one.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    make: Callable[[int], Index]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(f'{key} {value}' for key, value in self.settings.items()) or 'plain'})"
 
 
 class Index(Protocol):

@@ -57,7 +57,7 @@ class Photos:
         self.label_names = dataset.label_names
         self.notices: Sequence[str] = [
             *dataset.notices,
-            *_refuse_or_tell([reason for reason in reasons if reason is not None], len(dataset)),
+            *refuse_or_tell([reason for reason in reasons if reason is not None], len(dataset)),
             *([] if self._memory is not None else [_no_room(len(dataset), wanted)]),
         ]
 
@@ -127,6 +127,34 @@ class PhotoFiles:
         return self._preprocessing.square(read_image(self._paths[index]))
 
 
+class SomePhotos:
+    """Some photos of a dataset, as a dataset: square, of one size, each read whenever it is asked for.
+
+    Args:
+        dataset: where the photos come from.
+        numbers: which of them, in order.
+        preprocessing: how a photo becomes a square.
+    """
+
+    def __init__(self, dataset: Dataset, numbers: Sequence[int], preprocessing: Preprocessing) -> None:
+        limit_threads()
+        self._dataset, self._numbers, self._preprocessing = dataset, numbers, preprocessing
+        self.items: Sequence[Item] = [dataset.items[number] for number in numbers]
+        self.label_names = dataset.label_names
+        self.notices: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def read(self, index: int) -> Image:
+        """Return photo `index` as uint8 (S, S, 3) RGB, S the image size.
+
+        Raises:
+            DataError: it cannot be read; names the file and the reason.
+        """
+        return self._preprocessing.square(self._dataset.read(self._numbers[index]))
+
+
 def too_many(unreadable: int, total: int) -> bool:
     """Whether photos are too many to leave out: more than one and than 5 % of all, or all of them."""
     return unreadable > max(1, MOST_UNREADABLE * total) or unreadable == total
@@ -139,7 +167,7 @@ def _no_room(photos: int, wanted: int) -> str:
     )
 
 
-def _refuse_or_tell(reasons: Sequence[str], total: int) -> tuple[str, ...]:
+def refuse_or_tell(reasons: Sequence[str], total: int) -> tuple[str, ...]:
     """Return a notice that lists unreadable photos, or refuse when there are too many."""
     if not reasons:
         return ()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from metricface.contracts import EmbeddingSet
+from metricface.contracts import EmbeddingSet, HasTraining, Index
 from metricface.contracts.results import Outcomes
+from metricface.functional.metrics.index_loss import scored_again
 
 if TYPE_CHECKING:
     from metricface.contracts import FloatArray, IntArray
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TIE = 1e-6
 """Two cosines closer than this are equal: the rounding of a float32 product of unit vectors."""
 
+_FOUND = 11  # people that an index is asked for: ranks to 10 beside the own one
 _BLOCK_BYTES = 64 * 2**20
 
 
@@ -52,12 +54,18 @@ class Gallery:
     Args:
         embeddings: clean photos (condition 0) make the gallery; all photos may be ranked in it.
         enrolled: (N,) which photos may make it, if they are clean; None for all.
+        index: dimension -> an index that people are looked for in; None compares with everybody.
 
     `labels`, `own_photos` and `own_source` are (N,) over all photos: the person, how many photos in the gallery the
     person has, and the index of the photo's own clean source among those (itself when it is one), -1 when unknown.
     """
 
-    def __init__(self, embeddings: EmbeddingSet, enrolled: npt.NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self,
+        embeddings: EmbeddingSet,
+        enrolled: npt.NDArray[np.bool_] | None = None,
+        index: Callable[[int], Index] | None = None,
+    ) -> None:
         self._vectors = embeddings.vectors
         self.labels = embeddings.labels
         clean = np.flatnonzero((embeddings.conditions == 0) & (True if enrolled is None else enrolled))
@@ -76,6 +84,7 @@ class Gallery:
             np.int64,
         ).reshape(-1)
         self.own_source[clean] = clean
+        self._index = None if index is None or not self.people else filled(index(self._means.shape[1]), self._means)
 
     def rank(self, probes: IntArray, leave_out: IntArray) -> Ranking:
         """Rank probes by cosine.
@@ -84,7 +93,8 @@ class Gallery:
             probes: (Q,) indices of photos; each one's person is in the gallery.
             leave_out: (Q,) index of the clean photo that is left out of the person's own mean, -1 for none.
         """
-        blocks = [self._rank_block(probes[block], leave_out[block]) for block in self._blocks(len(probes))]
+        rank = self._rank_block if self._index is None else self._search_block
+        blocks = [rank(probes[block], leave_out[block]) for block in self._blocks(len(probes))]
         if not blocks:
             none = np.empty(0, np.int64)
             return Ranking(none, none, none, np.empty(0, np.float32), none, np.empty(0, np.float32))
@@ -111,9 +121,8 @@ class Gallery:
         everyone = np.arange(len(probes))
         similarity = vectors @ self._means.T  # (Q, D) @ (D, G) -> (Q, G)
         without = leave_out >= 0
-        means = _unit(self._sums[own[without]] - self._vectors[leave_out[without]])
-        similarity[everyone[without], own[without]] = np.einsum("qd,qd->q", vectors[without], means)
         own_similarity = similarity[everyone, own]
+        own_similarity[without] = self._without(probes[without], leave_out[without])
         similarity[everyone, own] = -np.inf
         others_ahead = (similarity >= own_similarity[:, None] - TIE).sum(axis=1)
         nearest = similarity.argmax(axis=1)
@@ -126,6 +135,53 @@ class Gallery:
             nearest=np.where(nearest == own, -1, self._persons[nearest]),  # alone in the gallery
             nearest_similarities=similarity[everyone, nearest],
         )
+
+    def _without(self, probes: IntArray, left_out: IntArray) -> FloatArray:
+        """Return the cosine (Q,) of probes to their own person without one of the person's photos."""
+        means = _unit(self._sums[self._own_row[probes]] - self._vectors[left_out])
+        found: FloatArray = np.einsum("qd,qd->q", self._vectors[probes], means).astype(np.float32)
+        return found
+
+    def _search_block(self, probes: IntArray, leave_out: IntArray) -> Ranking:
+        """Rank probes (Q,) among the people that the index finds; one whose own person is not found has the last rank.
+
+        What is found is compared exactly.
+        """
+        assert self._index is not None
+        vectors, own = self._vectors[probes], self._own_row[probes]
+        _, rows = self._index.search(vectors, min(self.people, _FOUND))
+        similarity = scored_again(vectors, self._means, rows)
+        mine = rows == own[:, None]
+        own_similarity = np.einsum("qd,qd->q", vectors, self._means[own])
+        without = leave_out >= 0
+        own_similarity[without] = self._without(probes[without], leave_out[without])
+        similarity[mine] = -np.inf
+        ahead = (similarity >= own_similarity[:, None] - TIE).sum(axis=1)
+        seen = mine.any(axis=1)
+        nearest = rows[np.arange(len(probes)), similarity.argmax(axis=1)]
+        nearest_similarity = similarity.max(axis=1)
+        alone = nearest_similarity == -np.inf
+        best = np.where((ahead > 0) | ~seen, nearest, own)
+        return Ranking(
+            persons=self.labels[probes],
+            ranks=np.where(seen, 1 + ahead, rows.shape[1] + 1),
+            predicted=np.where(seen | ~alone, self._persons[best], -1),  # where nobody was found, nobody
+            similarities=own_similarity,
+            nearest=np.where(alone, -1, self._persons[nearest]),
+            nearest_similarities=nearest_similarity,
+        )
+
+
+def filled(index: Index, vectors: FloatArray) -> Index:
+    """Return an index with vectors (N, D), trained on them where it takes training.
+
+    Raises:
+        MetricFaceError: the index refuses, for instance too few vectors.
+    """
+    if isinstance(index, HasTraining):
+        index.train(vectors)
+    index.add(vectors)
+    return index
 
 
 def outcomes(found: Sequence[tuple[str, IntArray, Ranking]], embeddings: EmbeddingSet) -> Outcomes:

@@ -70,15 +70,7 @@ class ModelSubject:
         Raises:
             EvaluationError: an embedding is zero or not finite; names the first such photo.
         """
-        vectors = self._embeddings(dataset)
-        norms = np.linalg.norm(vectors, axis=1)
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-        if len(bad):
-            raise EvaluationError(
-                f"{dataset.items[bad[0]].path}: its embedding has length {norms[bad[0]]}, so it has no direction "
-                f"({len(bad)} of {len(norms)} photos). The model is broken: train with a lower optimizer.lr or fp32."
-            )
-        return embedding_set(dataset, vectors / norms[:, None], norms)
+        return unit_embeddings(dataset, self._embeddings(dataset))
 
     def predict(self, dataset: Dataset) -> Predictions:
         """Return the head's logits (no margin) of a dataset.
@@ -175,6 +167,22 @@ def logits_of(head: Head, embeddings: Tensor) -> FloatArray:
     with torch.inference_mode(), _evaluating(head):
         logits: FloatArray = head(embeddings).logits.float().cpu().numpy()
     return logits
+
+
+def unit_embeddings(dataset: Dataset, vectors: np.ndarray) -> EmbeddingSet:
+    """Return embeddings (N, D) as a model gives them, of unit length, with all that the dataset says of its photos.
+
+    Raises:
+        EvaluationError: an embedding is zero or not finite; names the first such photo.
+    """
+    norms = np.linalg.norm(vectors, axis=1)
+    bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
+    if len(bad):
+        raise EvaluationError(
+            f"{dataset.items[bad[0]].path}: its embedding has length {norms[bad[0]]}, so it has no direction "
+            f"({len(bad)} of {len(norms)} photos). The model is broken: train with a lower optimizer.lr or fp32."
+        )
+    return embedding_set(dataset, vectors / norms[:, None], norms)
 
 
 def embedding_set(dataset: Dataset, vectors: np.ndarray, norms: np.ndarray) -> EmbeddingSet:

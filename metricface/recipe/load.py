@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from metricface.components.registry import Registries, installed_registries
-from metricface.contracts import KINDS, Kind
+from metricface.contracts import CHOSEN, KINDS, Kind
 from metricface.errors import PluginError, nearest
 from metricface.model.embedding_layer import EmbeddingSection
 from metricface.recipe.bases import BASE, WITHOUT, read_recipe
@@ -176,7 +176,7 @@ class _Reader:
             self._complete = False
             self._problems.add_plugin((*path, "name"), error)
             return None
-        for key in [key for key in arguments if key in kind.offered and key != "distortions"]:
+        for key in [key for key in arguments if key in kind.offered - CHOSEN]:
             self._problem((*path, key), FILLED_IN)
             del arguments[key]
         checked = self._validated(path, arguments_model(component, kind), arguments, extra=extra)
@@ -184,10 +184,22 @@ class _Reader:
             self._check_distortions(path, arguments.get("distortions"))
         if checked is None:
             return None
+        self._choose_indexes(path, checked)
         spec = ComponentSpec(kind.name, name, checked, entry.distribution, entry.version, weight=weight)
         for place, message in refusals_of(component, spec, path, self._table):
             self._problem(place, message)
         return spec
+
+    def _choose_indexes(self, path: tuple[str | int, ...], arguments: dict[str, Any]) -> None:
+        """Check the indexes that a component is to be given, and write their defaults in."""
+        if isinstance(asked := arguments.get("index"), dict):
+            found = self._component((*path, "index"), KINDS["index"], asked)
+            arguments["index"] = found and found.table()
+        if isinstance(asked := arguments.get("indexes"), list):
+            parts = [
+                self._component((*path, "indexes", number), KINDS["index"], table) for number, table in enumerate(asked)
+            ]
+            arguments["indexes"] = [part.table() for part in parts if part is not None]
 
     def _check_distortions(self, path: tuple[str | int, ...], asked: Any) -> None:
         """Refuse names of distortions that nobody brings; whatever is no name was refused before."""

@@ -13,22 +13,27 @@ from annotated_types import Unit
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-from metricface.contracts import KINDS, KeysOf, Kind
+from metricface.contracts import CHOSEN, KINDS, KeysOf, Kind
 
 _SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+_CHOICES: dict[str, Any] = {
+    "distortions": (list[str] | None, Field(default=None, min_length=1)),
+    "index": (dict[str, Any] | None, None),
+    "indexes": (list[dict[str, Any]] | None, Field(default=None, min_length=1)),
+}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def arguments_model(component: Any, kind: Kind) -> type[BaseModel]:
     """Return a pydantic model of what a recipe may set: the parameters less those that build offers.
 
-    `distortions` is both: build offers the objects, a recipe may choose them by name.
+    Those of CHOSEN are both: build offers the objects, a recipe may choose them by name.
     """
     hints = get_type_hints(component.__init__ if inspect.isclass(component) else component, include_extras=True)
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(component).parameters.values():
-        if parameter.name == "distortions" and "distortions" in kind.offered:
-            fields[parameter.name] = (list[str] | None, Field(default=None, min_length=1))
+        if parameter.name in CHOSEN & kind.offered:
+            fields[parameter.name] = _CHOICES[parameter.name]
         elif parameter.name not in kind.offered:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metricface.build.components import component
+from metricface.build.components import component, configured
 from metricface.components.registry import Registries
-from metricface.contracts import KINDS, Ending, Tracker
+from metricface.contracts import Ending, Tracker
 from metricface.contracts.console import Progress, Silent
 from metricface.errors import DataError, MetricFaceError, UsageError
 from metricface.evaluation.stored_results import read_results
-from metricface.recipe.checking import checked_table
-from metricface.recipe.problems import Problems
-from metricface.recipe.schema import ComponentSpec
-from metricface.recipe.signature import arguments_model
 from metricface.runs.folder import FAILED, FINISHED, INTERRUPTED, STOPPED, RunFolder
 from metricface.runs.read import read_run
 from metricface.runs.tracking import Tracking, result_figures, step_figures
@@ -43,12 +39,7 @@ def tracker_of(name: str, settings: Mapping[str, Any], registries: Registries) -
     Raises:
         RecipeError: the arguments are not those that it takes. PluginError: there is none, or its package is missing.
     """
-    entry, factory = registries["tracker"].find(name), registries["tracker"].load(name)
-    problems = Problems(f"--to {name}", {}, settings)
-    checked = checked_table(problems, (), arguments_model(factory, KINDS["tracker"]), dict(settings))
-    problems.refuse()
-    spec = ComponentSpec("tracker", name, checked or {}, entry.distribution, entry.version)
-    made: Tracker = component(registries, spec)
+    made: Tracker = component(registries, configured(registries, "tracker", name, settings, f"--to {name}"))
     return made
 
 

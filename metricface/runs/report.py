@@ -13,6 +13,7 @@ from metricface.contracts import Console
 from metricface.contracts.results import Result
 from metricface.data.photos import Photos
 from metricface.evaluation.report.classification_plots import plot_classification
+from metricface.evaluation.report.index_plot import plot_outcomes
 from metricface.evaluation.report.markdown import report_markdown
 from metricface.evaluation.report.outcomes import file_stem, write_outcomes
 from metricface.evaluation.report.plots import plot_losses, plot_metrics
@@ -78,6 +79,7 @@ def _draw(experiment: Experiment, folder: RunFolder, results: Mapping[str, Resul
     drawn: list[Path] = []
     for name, result in results.items():
         suffix = f"_{file_stem(name)}" if drawn else ""
+        plot_outcomes(result.outcomes, folder.path / f"{file_stem(name)}.png")
         drawn += plot_classification(result.outcomes, experiment.val.label_names, folder.path, suffix=suffix)
 
 

@@ -336,7 +336,8 @@ def test_two_runs_cannot_share_a_folder(recipe: Path) -> None:
         time.sleep(0.02)
     done = metricface("run", recipe, "--set", "train.epochs=500", "--out", "run", "--resume")
     process.terminate()
-    assert process.wait(60) == 143
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Traceback" in said) == (143, False), said
     assert done.exit_code == 2
     assert "another metricface is running there" in done.stderr
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Le
 
-from metricface.contracts import GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, Need, Subject
+from metricface.contracts import GALLERY, PROBE, ROLE, Dataset, EmbeddingSet, IndexChoice, Need, Subject
 from metricface.contracts.results import Reading, Refusal, Result, Row, Value
 from metricface.evaluation.gallery import Gallery, Ranking, outcomes
 from metricface.evaluation.identifiable import CROSS_SOURCE, DISTORT, SAME_SOURCE, check_identifiable, readings_of
@@ -65,6 +65,8 @@ class Identification:
     Args:
         bootstrap_samples: of the intervals.
         seed: of the intervals.
+        index: where people are looked for; all are compared when absent. A probe whose own person is not among the 11
+            that it finds has rank 12.
 
     Source:
         ISO/IEC 19795-1 (identification rank); the two readings are ours.
@@ -74,8 +76,13 @@ class Identification:
     metrics: ClassVar[tuple[str, ...]] = (f"{SAME_SOURCE}.rank1", f"{CROSS_SOURCE}.rank1", f"{GALLERY_PROBE}.rank1")
 
     def __init__(
-        self, *, bootstrap_samples: Annotated[int, Ge(1), Le(100_000)] = 1000, seed: Annotated[int, Ge(0)] = 0
+        self,
+        *,
+        bootstrap_samples: Annotated[int, Ge(1), Le(100_000)] = 1000,
+        seed: Annotated[int, Ge(0)] = 0,
+        index: IndexChoice | None = None,
     ) -> None:
+        self._index = index
         self._bootstrap = {"samples": bootstrap_samples, "seed": seed}
 
     def __call__(self, subject: Subject) -> Result:
@@ -92,7 +99,7 @@ class Identification:
         if np.any(embeddings.attributes.get(ROLE, "") != ""):
             found = [self._by_role(embeddings)]
         else:
-            gallery = Gallery(embeddings)
+            gallery = self._gallery(embeddings)
             names = (SAME_SOURCE, CROSS_SOURCE) if embeddings.conditions.any() else (CROSS_SOURCE,)
             found = [self._reading(name, embeddings, gallery) for name in names]
         return Result(
@@ -108,6 +115,13 @@ class Identification:
     def metrics_on(self, dataset: Dataset) -> tuple[str, ...]:
         """Return which of `metrics` a split gives: those of the readings that have probes."""
         return tuple(f"{reading}.rank1" for reading in readings_of(dataset))
+
+    def _gallery(self, embeddings: EmbeddingSet, enrolled: Bools | None = None) -> Gallery:
+        return Gallery(embeddings, enrolled, None if self._index is None else self._index.make)
+
+    def _searched(self, gallery: Gallery) -> dict[str, int]:
+        """Return what to say beside the counts of a reading that an index was searched for."""
+        return {} if self._index is None else {f"people searched with index {self._index}": gallery.people}
 
     def _reading(self, name: str, embeddings: EmbeddingSet, gallery: Gallery) -> _Found:
         """Return one reading of clean and distorted photos, and what of it cannot be given."""
@@ -125,13 +139,13 @@ class Identification:
         if not len(top.ranks):
             refusals.insert(0, Refusal(f"{name}.rank1", _why_no_probe(name, distorted, gallery)))
         rows = self._rows(ranking, embeddings, probes, gallery.people)
-        reading = Reading(name, self._figures(top, gallery.people), rows, counts)
+        reading = Reading(name, self._figures(top, gallery.people), rows, {**counts, **self._searched(gallery)})
         return _Found((reading,), refusals, probes, ranking)
 
     def _by_role(self, embeddings: EmbeddingSet) -> _Found:
         """Return the reading of a gallery and probes of one's own, and the similarities in it."""
         roles = embeddings.attributes[ROLE]
-        gallery = Gallery(embeddings, roles == GALLERY)
+        gallery = self._gallery(embeddings, roles == GALLERY)
         known = gallery.own_photos > 0
         probes, unknown = np.flatnonzero((roles == PROBE) & known), np.flatnonzero((roles == PROBE) & ~known)
         ranking = gallery.rank(probes, np.full(len(probes), -1))
@@ -140,7 +154,7 @@ class Identification:
             why = "no probe is of a person in the gallery. A person needs one name in both."
             refusals.insert(0, Refusal(f"{GALLERY_PROBE}.rank1", why))
         rows = self._rows(ranking, embeddings, probes, gallery.people)
-        counts = role_counts(embeddings, gallery.people, unknown)
+        counts = {**role_counts(embeddings, gallery.people, unknown), **self._searched(gallery)}
         reading = Reading(GALLERY_PROBE, self._figures(ranking, gallery.people), rows, counts)
         highest = gallery.highest(unknown) if gallery.people else np.empty(0, np.float32)
         return _Found((reading, similarity_reading(ranking.similarities, highest)), refusals, probes, ranking)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from metricface.contracts.results import Unit, Value
 
 _NAMES = {
@@ -10,15 +12,20 @@ _NAMES = {
     "f1": "F1",
     "auroc": "AUROC",
     "ece": "ECE",
+    "r_precision": "R-precision",
+    "map": "mAP",
+    "map_at_r": "mAP@R",
+    "minp": "mINP",
     "ece_after_temperature": "ECE after temperature",
 }
+_AT = re.compile(r"(\w+)_at_(\d+)")
 _SUFFIXES: dict[Unit, str] = {"share": " %", "seconds": " s"}
 _LARGE = 1000  # from here on a plain number has no decimals
 
 
 def figure_name(key: str) -> str:
-    """Return a figure's name in the field's spelling: "rank-1", "balanced accuracy"."""
-    return _NAMES.get(key, key.replace("_", " "))
+    """Return a figure's name in the field's spelling: "rank-1", "balanced accuracy", "recall@5"."""
+    return _NAMES.get(key, _AT.sub(r"\1@\2", key).replace("_", " "))
 
 
 def suffix(unit: Unit) -> str:

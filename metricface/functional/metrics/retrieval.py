@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -93,11 +93,56 @@ def retrieve(
     """
     _check(queries, query_labels, gallery, gallery_labels)
     keys = left_out or (np.full(len(queries), NOBODY), np.full(len(gallery), NOBODY))
-    found = list(_by_block(queries, gallery, (query_labels, gallery_labels), keys, max_memory))
+    return _joined(_by_block(queries, gallery, (query_labels, gallery_labels), keys, max_memory), len(queries))
+
+
+def retrieve_found(
+    ids: Ints,
+    query_labels: Ints,
+    gallery_labels: Ints,
+    *,
+    left_out: tuple[Ints, Ints],
+) -> Retrieved:
+    """Return the figures of what an index has found; a match that it has not found is as far as can be.
+
+    `map` and `minp`, which look at every match, are then lower bounds; the others are right where K is at least k, and
+    R and the photos that are left out together.
+
+    Args:
+        ids: (N, K) gallery photos, the nearest first; below 0 for none.
+        query_labels: (N,) the person of each query.
+        gallery_labels: (G,).
+        left_out: two keys of photos, see `retrieve`.
+
+    Raises:
+        EvaluationError: no query has a match in the gallery.
+    """
+    rows, photos = RowsOfKeys(gallery_labels).of(query_labels)
+    met = ~_is_left_out(left_out, rows, photos)
+    counts = np.bincount(rows[met], minlength=len(ids))
+    everyone = np.broadcast_to(np.arange(len(ids))[:, None], ids.shape)
+    seen = (ids >= 0) & ~_is_left_out(left_out, everyone, ids)
+    matching = seen & (gallery_labels[ids] == query_labels[:, None]) & (query_labels >= 0)[:, None]
+    missing = np.repeat(np.arange(len(ids)), counts - matching.sum(axis=1))
+    rows = np.concatenate([everyone[matching], missing])
+    ranks = np.concatenate([np.cumsum(seen, axis=1)[matching], len(gallery_labels) + places_in_rows(missing)])
+    order = np.argsort(rows, kind="stable")
+    return _joined([_figures(rows[order], ranks[order])] if len(rows) else [], len(ids))
+
+
+def _is_left_out(keys: tuple[Ints, Ints], queries: Ints, photos: Ints) -> npt.NDArray[np.bool_]:
+    """Return which queries never meet which photos, both given by their places."""
+    own: npt.NDArray[np.bool_] = (keys[0][queries] == keys[1][photos]) & (keys[0][queries] >= 0)
+    return own
+
+
+def _joined(parts: Iterable[dict[str, Any]], queries: int) -> Retrieved:
+    """Return the parts as one, given the number of all queries."""
+    found = list(parts)
     if not found:
         raise EvaluationError("retrieval: no query has another photo of its person. Give people of two photos or more.")
     joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    return Retrieved(unmated=len(queries) - len(joined["queries"]), **joined)
+    return Retrieved(unmated=queries - len(joined["queries"]), **joined)
 
 
 def _check(queries: Vectors, query_labels: Ints, gallery: Vectors, gallery_labels: Ints) -> None:

@@ -12,7 +12,8 @@ from sklearn.metrics import average_precision_score
 
 from metricface.errors import EvaluationError
 from metricface.functional.metrics import match_ranks, retrieval
-from metricface.functional.metrics.retrieval import FIGURES, Retrieved, retrieve
+from metricface.functional.metrics.ranking import top_k
+from metricface.functional.metrics.retrieval import FIGURES, Retrieved, retrieve, retrieve_found
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -255,3 +256,49 @@ def test_inputs_are_left_as_they_are() -> None:
 def test_its_examples_are_true() -> None:
     failed, tried = doctest.testmod(retrieval)
     assert (failed, tried > 0) == (0, True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(2, 40),
+    people=st.integers(1, 8),
+    k=st.integers(1, 40),
+    leave_out=st.sampled_from(["itself", "cameras"]),
+)
+def test_what_an_index_found_has_the_figures_of_a_full_sort_with_the_rest_as_far_as_can_be(
+    seed: int, count: int, people: int, k: int, leave_out: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(-1, people, size=count)
+    keys = np.arange(count) if leave_out == "itself" else rng.integers(-1, 4, size=count)
+    ids = np.stack([rng.permutation(count) for _ in range(count)])[:, :k]
+    ids[rng.random(ids.shape) < 0.1] = -1
+    expected: dict[int, list[int]] = {}
+    for query in range(count):
+        meets = [photo for photo in range(count) if keys[query] < 0 or keys[photo] != keys[query]]
+        matches = [photo for photo in meets if labels[photo] == labels[query] >= 0]
+        seen = [photo for photo in ids[query] if photo in meets]
+        ranks = [place for place, photo in enumerate(seen, 1) if photo in matches]
+        if matches:
+            expected[query] = ranks + [count + 1 + more for more in range(len(matches) - len(ranks))]
+    if not expected:
+        with pytest.raises(EvaluationError, match="no query has another photo"):
+            retrieve_found(ids, labels, labels, left_out=(keys, keys))
+        return
+    found = retrieve_found(ids, labels, labels, left_out=(keys, keys))
+    assert found.unmated == count - len(expected)
+    assert found.queries.tolist() == list(expected)
+    assert found.first_rank.tolist() == [ranks[0] for ranks in expected.values()]
+    average = [np.mean([place / rank for place, rank in enumerate(ranks, 1)]) for ranks in expected.values()]
+    assert found.map == pytest.approx(average)
+    within = [sum(rank <= len(ranks) for rank in ranks) / len(ranks) for ranks in expected.values()]
+    assert found.r_precision == pytest.approx(within)
+
+
+def test_a_whole_search_has_the_figures_of_retrieval() -> None:
+    labels = np.repeat(np.arange(30), 4)
+    vectors, itself = clustered(np.random.default_rng(2), labels, 32, 0.2), np.arange(120)
+    ids = top_k(vectors, vectors, 120)[1]
+    found = retrieve_found(ids, labels, labels, left_out=(itself, itself))
+    assert same(found, retrieve(vectors, labels, vectors, labels, left_out=(itself, itself)))
