@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from metricface.errors import EvaluationError
-from metricface.functional.metrics.ranking import MOST_MEMORY, blocks, check_dimensions
+from metricface.functional.metrics.match_ranks import MOST_IDS, PAIR_NUMBERS, RowsOfKeys, match_ranks, places_in_rows
+from metricface.functional.metrics.ranking import MOST_MEMORY, NOBODY, blocks, check_dimensions, similarities_of
 
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_UNIT = 1e-3  # lengths may differ from 1 by this, as everywhere
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """What became of the mated queries, those (Q,) that have a match in the gallery.
 
-    R is the number of matches of a query, the photos of its person in the gallery; the rank of a match is 1 + the
-    number of other photos at least as similar to the query, so that ties never flatter. Every figure is in [0, 1], and
-    a mean over queries is the figure of that name.
+    R is the number of matches of a query, the photos of its person in the gallery. A match ranks behind all photos of
+    others that are at least as similar to the query, so that ties never flatter. Every figure is in [0, 1], and a mean
+    over queries is the figure of that name.
 
     Args:
         queries: (Q,) their places among all queries.
@@ -76,7 +81,7 @@ def retrieve(
         max_memory: bytes of similarities that are held at once.
 
     Raises:
-        EvaluationError: lengths or dimensions do not fit, or no query has a match.
+        EvaluationError: lengths or dimensions do not fit, a vector is not of unit length, or no query has a match.
 
     Two photos each of two people, one of whom has a photo between the others':
 
@@ -86,24 +91,9 @@ def retrieve(
     >>> found.first_rank.tolist(), found.map.tolist()
     ([2, 3, 3, 2], [0.5, 0.3333333333333333, 0.3333333333333333, 0.5])
     """
-    check_dimensions(queries, gallery)
-    if (len(queries), len(gallery)) != (len(query_labels), len(gallery_labels)):
-        raise EvaluationError(
-            f"retrieval: {len(queries)} queries with {len(query_labels)} labels, {len(gallery)} gallery photos with "
-            f"{len(gallery_labels)}. Give one label for each."
-        )
-    same = _Rows(gallery_labels)
-    none = np.full(len(gallery), -1, np.int64)
-    query_keys, gallery_keys = left_out or (np.full(len(queries), -1, np.int64), none)
-    own = _Rows(gallery_keys)
-    found: list[tuple[int, Ints]] = []
-    for block in blocks(len(queries), len(gallery), max_memory):
-        similarity = queries[block] @ gallery.T  # (q, D) @ (D, G) -> (q, G)
-        for query, row in enumerate(similarity, block.start):
-            ranks = _ranks(row, same.of(query_labels[query]), own.of(query_keys[query]))
-            if len(ranks):
-                found.append((query, ranks))
-    return _figures(_some(found), len(queries))
+    _check(queries, query_labels, gallery, gallery_labels)
+    keys = left_out or (np.full(len(queries), NOBODY), np.full(len(gallery), NOBODY))
+    return _joined(_by_block(queries, gallery, (query_labels, gallery_labels), keys, max_memory), len(queries))
 
 
 def retrieve_found(
@@ -127,75 +117,83 @@ def retrieve_found(
     Raises:
         EvaluationError: no query has a match in the gallery.
     """
-    same, own = _Rows(gallery_labels), _Rows(left_out[1])
-    found: list[tuple[int, Ints]] = []
-    for query, row in enumerate(ids):
-        hidden = own.of(left_out[0][query])
-        matches = np.setdiff1d(same.of(query_labels[query]), hidden)
-        if not len(matches):
-            continue
-        seen = row[(row >= 0) & ~np.isin(row, hidden)]
-        places = np.flatnonzero(np.isin(seen, matches)) + 1
-        missing = len(gallery_labels) + np.arange(1, len(matches) - len(places) + 1)
-        found.append((query, np.concatenate([places, missing])))
-    return _figures(_some(found), len(ids))
+    rows, photos = RowsOfKeys(gallery_labels).of(query_labels)
+    met = ~_is_left_out(left_out, rows, photos)
+    counts = np.bincount(rows[met], minlength=len(ids))
+    everyone = np.broadcast_to(np.arange(len(ids))[:, None], ids.shape)
+    seen = (ids >= 0) & ~_is_left_out(left_out, everyone, ids)
+    matching = seen & (gallery_labels[ids] == query_labels[:, None]) & (query_labels >= 0)[:, None]
+    missing = np.repeat(np.arange(len(ids)), counts - matching.sum(axis=1))
+    rows = np.concatenate([everyone[matching], missing])
+    ranks = np.concatenate([np.cumsum(seen, axis=1)[matching], len(gallery_labels) + places_in_rows(missing)])
+    order = np.argsort(rows, kind="stable")
+    return _joined([_figures(rows[order], ranks[order])] if len(rows) else [], len(ids))
 
 
-def _some(found: list[tuple[int, Ints]]) -> list[tuple[int, Ints]]:
+def _is_left_out(keys: tuple[Ints, Ints], queries: Ints, photos: Ints) -> npt.NDArray[np.bool_]:
+    """Return which queries never meet which photos, both given by their places."""
+    own: npt.NDArray[np.bool_] = (keys[0][queries] == keys[1][photos]) & (keys[0][queries] >= 0)
+    return own
+
+
+def _joined(parts: Iterable[dict[str, Any]], queries: int) -> Retrieved:
+    """Return the parts as one, given the number of all queries."""
+    found = list(parts)
     if not found:
         raise EvaluationError("retrieval: no query has another photo of its person. Give people of two photos or more.")
-    return found
+    joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return Retrieved(unmated=queries - len(joined["queries"]), **joined)
 
 
-class _Rows:
-    """Which rows have a key."""
-
-    def __init__(self, keys: Ints) -> None:
-        self._order = np.argsort(keys, kind="stable")
-        self._known, starts = np.unique(keys[self._order], return_index=True)
-        self._parts = dict(zip(self._known.tolist(), np.split(self._order, starts[1:]), strict=False))
-        self._none = np.empty(0, np.int64)
-
-    def of(self, key: np.int64) -> Ints:
-        """Return the rows of a key, in order; none for one below 0."""
-        return self._parts.get(int(key), self._none) if key >= 0 else self._none
-
-
-def _ranks(row: Vectors, same: Ints, own: Ints) -> Ints:
-    """Return the ranks (R,) of a query's matches, ascending, given its similarities (G,), which are overwritten."""
-    row[own] = -np.inf
-    matches = row[same]
-    matches = matches[matches > -np.inf]
-    if not len(matches):
-        return np.empty(0, np.int64)
-    matches.sort()
-    row[same] = -np.inf
-    ahead = row[row >= matches[0]]  # others at least as similar as the farthest match
-    ahead.sort()
-    others = len(ahead) - np.searchsorted(ahead, matches[::-1])
-    return others + np.arange(1, len(matches) + 1)
+def _check(queries: Vectors, query_labels: Ints, gallery: Vectors, gallery_labels: Ints) -> None:
+    check_dimensions(queries, gallery)
+    if (len(queries), len(gallery)) != (len(query_labels), len(gallery_labels)):
+        raise EvaluationError(
+            f"retrieval: {len(queries)} queries with {len(query_labels)} labels, {len(gallery)} gallery photos with "
+            f"{len(gallery_labels)}. Give one label for each."
+        )
+    assert len(gallery) <= MOST_IDS
+    for of, vectors in (("query", queries), ("gallery", gallery)):
+        lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+        wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))  # nan is not within either
+        if len(wrong):
+            raise EvaluationError(
+                f"retrieval: {of} vector {wrong[0]} has length {lengths[wrong[0]]:.6g}, not 1 (got {len(wrong)} such "
+                f"of {len(lengths)}). Divide each by its length."
+            )
 
 
-def _figures(found: list[tuple[int, Ints]], queries: int) -> Retrieved:
-    """Return the figures of the mated queries, given each one's place and ranks."""
-    counts = np.array([len(ranks) for _, ranks in found])
-    ranks = np.concatenate([ranks for _, ranks in found])
-    starts = np.cumsum(counts) - counts
-    places = np.arange(len(ranks)) - np.repeat(starts, counts) + 1  # of a match among its query's
+def _by_block(
+    queries: Vectors, gallery: Vectors, labels: tuple[Ints, Ints], left_out: tuple[Ints, Ints], max_memory: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the fields of `Retrieved` but unmated for some queries after the other."""
+    same, own = RowsOfKeys(labels[1]), RowsOfKeys(left_out[1])
+    memory: Vectors | None = None
+    for block in blocks(len(queries), len(gallery) + PAIR_NUMBERS * same.most, max_memory):
+        memory = np.empty((block.stop, len(gallery)), np.float32) if memory is None else memory
+        similarity = similarities_of(queries[block], gallery, memory[: block.stop - block.start])
+        similarity[own.of(left_out[0][block])] = -np.inf
+        rows, ranks = match_ranks(queries[block], gallery, similarity, *same.of(labels[0][block]))
+        if len(rows):
+            yield _figures(rows + block.start, ranks)
+
+
+def _figures(rows: Ints, ranks: Ints) -> dict[str, Any]:
+    """Return the fields of `Retrieved` but unmated, given the row and the rank of every match; both ascend."""
+    queries, starts, counts = np.unique(rows, return_index=True, return_counts=True)
     within = ranks <= np.repeat(counts, counts)
-    precision = places / ranks
+    precision = places_in_rows(rows) / ranks
 
     def per_query(values: Floats) -> Floats:
         mean: Floats = np.add.reduceat(values, starts) / counts
         return mean
 
-    return Retrieved(
-        queries=np.array([query for query, _ in found], np.int64),
-        unmated=queries - len(found),
-        first_rank=ranks[starts],
-        precision_at_1=(ranks[starts] == 1).astype(np.float64),
-        r_precision=per_query(within.astype(np.float64)),
-        map_at_r=per_query(precision * within),
-        map=per_query(precision),
-        minp=counts / ranks[starts + counts - 1],
-    )
+    return {
+        "queries": queries,
+        "first_rank": ranks[starts],
+        "precision_at_1": (ranks[starts] == 1).astype(np.float64),
+        "r_precision": per_query(within.astype(np.float64)),
+        "map_at_r": per_query(precision * within),
+        "map": per_query(precision),
+        "minp": counts / ranks[starts + counts - 1],
+    }
