@@ -14,6 +14,7 @@ import support
 import typer
 from support import task_b_tree
 from support.throw_away import ThrowAway
+from typer.testing import CliRunner
 
 from metricface import errors
 from metricface.cli.app import app
@@ -148,3 +149,30 @@ def test_the_walk_through_of_a_plugin_from_an_empty_folder(tmp_path: Path) -> No
     assert list(folder.glob("runs/mf-soft/*/report.md"))
     installed = {distribution.name for distribution in importlib.metadata.distributions()}
     assert "mf-soft" not in installed
+
+
+def test_the_six_lines_of_retrieval_work_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they stand, on a smaller tree and for one epoch."""
+    monkeypatch.chdir(tmp_path)
+    task_b_tree.make_tree(tmp_path / "data" / "task_b", train=4, val=6, photos=4)
+    lines = commands(DOCS / "retrieval.md", "From a recipe to a search")
+    assert len(lines) == 6
+    shorter = {
+        "run": [
+            "--set",
+            "train.epochs=1",
+            "--set",
+            "train.batch_size=16",
+            "--set",
+            "data.image_size=32",
+            "--set",
+            "embedding.dim=32",
+        ],
+        "bench": ["--index", "exact", "--index", "hnsw", "--seconds", "0.05"],
+    }
+    for line in lines:
+        words = shlex.split(line.replace("experiments/", f"{support.ROOT}/experiments/"))[1:]
+        more = next((more for word, more in shorter.items() if word in words), [])
+        done = CliRunner().invoke(app, [*words, *more])
+        assert done.exit_code == 0, f"$ {line}\n{done.output}"
+    assert "person_4\t" in done.stdout
