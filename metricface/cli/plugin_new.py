@@ -14,7 +14,7 @@ def new(
     kind: Annotated[
         str,
         typer.Argument(
-            help="backbone, dataset, distortion, head, loss, sampler or tracker.",
+            help="backbone, dataset, distortion, head, index, loss, sampler or tracker.",
             show_default=False,
             autocompletion=complete.kinds,
         ),

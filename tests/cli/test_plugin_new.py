@@ -47,12 +47,12 @@ def test_what_is_written_and_what_is_next_is_said(tmp_path: Path, monkeypatch: p
         (
             ("los", "mf-x"),
             "error: plugin new: no kind 'los'. Did you mean \"loss\"? "
-            "Kinds: backbone, head, loss, sampler, dataset, tracker, distortion\n",
+            "Kinds: backbone, head, loss, sampler, dataset, tracker, index, distortion\n",
         ),
         (
             ("miner", "mf-x"),
             "error: plugin new: no template for kind 'miner'. "
-            "Kinds: backbone, head, loss, sampler, dataset, tracker, distortion\n",
+            "Kinds: backbone, head, loss, sampler, dataset, tracker, index, distortion\n",
         ),
         (
             ("loss", "../mf-x"),

@@ -134,7 +134,7 @@ OURS = {
     "fp16": (fp16, {"refine": "flat"}),
     "hnsw": (hnsw, {"neighbours": 16}),
     "ivf": (ivf, {"lists": 16}),
-    "ivf-pq": (ivf_pq, {"lists": 16, "bits": 4, "sub_vectors": 8}),
+    "ivf-pq": (ivf_pq, {"lists": 16, "bits": 4, "sub_vectors": 64}),
     "ivf-pq-fastscan": (ivf_pq_fastscan, {"lists": 16}),
     "ivf-rabitq": (ivf_rabitq, {"lists": 16}),
     "sq8": (sq8, {}),

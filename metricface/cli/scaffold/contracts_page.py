@@ -21,7 +21,7 @@ A plugin is a pip package with an entry point. `metricface plugin new KIND NAME`
 contract of its kind.
 
 Packages to learn from, each with a module, a test and a README: `metricface-circle` (a loss),
-`metricface-quality-sampler` (a sampler), `metricface-efficientnet-lite` (a backbone).
+`metricface-quality-sampler` (a sampler), `metricface-efficientnet-lite` (a backbone), `metricface-usearch` (an index).
 
 For every kind:
 
@@ -66,11 +66,31 @@ OFFERED: Mapping[str, str] = {
     "total_steps": "`int`, optimizer steps of the whole run",
     "class_names": "names of the classes in label order",
     "dim": "`int`, D of the vectors",
+    "index": "an `IndexChoice`; a recipe says which by a table with `name` and its arguments, else None",
+    "indexes": "list of `IndexChoice`; a recipe says which by a list of such tables, else None",
 }
 
 # What the methods above are given and give.
-_VALUES = ("Item", "View", "LossInput", "HeadOutput", "InputSpec", "EmbeddingSet", "Predictions", "Subject")
-_OPTIONAL = ("HasParameterGroups", "HasParameterStages", "HasNoWeightDecay", "HasRebalancing", "Rebalancing")
+_VALUES = (
+    "Item",
+    "View",
+    "LossInput",
+    "HeadOutput",
+    "InputSpec",
+    "EmbeddingSet",
+    "Predictions",
+    "Subject",
+    "IndexChoice",
+)
+_OF_INDEXES = ("IndexChoice", "HasExact", "HasTraining", "HasFile", "HasRemoval", "HasSearchGrid")
+_OPTIONAL = (
+    "HasParameterGroups",
+    "HasParameterStages",
+    "HasNoWeightDecay",
+    "HasRebalancing",
+    "Rebalancing",
+    *_OF_INDEXES,
+)
 
 
 def contracts_page() -> str:
@@ -82,7 +102,7 @@ def contracts_page() -> str:
         "## What they are given and give\n",
         *map(_source, _VALUES),
         "## What a component may offer besides\n",
-        *map(_source, _OPTIONAL),
+        *map(_source, (*_OPTIONAL, *_OF_INDEXES)),
     )
     return "\n".join(parts).rstrip("\n") + "\n"
 

@@ -134,9 +134,10 @@ def test_a_parent_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_the_recipe_names_the_component_in_the_section_of_its_kind(kind: str, tmp_path: Path) -> None:
     folder = write_package(kind, "mf-x", tmp_path)
     table = tomllib.loads((folder / "recipe.toml").read_text())
-    section = table[KINDS[kind].section or "transform"]
+    section = table[KINDS[kind].section or TEMPLATES[kind].section]
     found = section[0] if isinstance(section, list) else section
-    assert found.get("distortions", [found["name"]]) == ["mf-x"]
+    named = {"index": [one["name"] for one in found.get("indexes", ())][1:], "distortion": found.get("distortions")}
+    assert named.get(kind, [found["name"]]) == ["mf-x"]
     assert table["data"]["root"] == "data/task_b"
 
 

@@ -69,6 +69,11 @@ TEMPLATES: Mapping[str, Sample] = {
         "tracker",
         '[[tracker]]\nname = "$component"\nfile = "figures.csv"',
     ),
+    "index": Sample(
+        "An index for MetricFace: vectors in half precision, each compared with every query.",
+        "evaluate",
+        '[[evaluate]]\nname = "index-bench"\nindexes = [{ name = "exact" }, { name = "$component" }]',
+    ),
     "distortion": Sample(
         "A distortion for MetricFace: squares of one colour.",
         "transform",
