@@ -34,6 +34,7 @@ __all__ = [
     "check_dataset",
     "check_distortion",
     "check_head",
+    "check_index",
     "check_loss",
     "check_miner",
     "check_sampler",
@@ -90,6 +91,11 @@ def check_distortion(component: Factory, **arguments: Any) -> None:
 def check_tracker(component: Factory, **arguments: Any) -> None:
     """Put a tracker through every check of trackers; see `check_loss`."""
     examine("tracker", component, arguments).refuse()
+
+
+def check_index(component: Factory, **arguments: Any) -> None:
+    """Put an index through every check of indexes; see `check_loss`."""
+    examine("index", component, arguments).refuse()
 
 
 def check_dataset(component: Factory, *, root: Path, **arguments: Any) -> None:

@@ -18,7 +18,7 @@ from metricface.recipe.signature import arguments_model, validated
 from metricface.testing.engine import Check, CheckResult, Report, Skip, Suite, Trial, Violation, outcome
 from metricface.testing.general import CHECKS, CONTRACT, MADE, SCHEMA
 
-WITH_SUITE = ("loss", "head", "backbone", "miner", "sampler", "transform", "distortion", "dataset", "tracker")
+WITH_SUITE = ("loss", "head", "backbone", "miner", "sampler", "transform", "distortion", "dataset", "tracker", "index")
 
 
 def suite_of(kind: str) -> Suite[Any]:
