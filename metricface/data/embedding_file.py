@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from metricface.contracts import CLEAN, EmbeddingSet
+from metricface.data.array_files import Array, read_npy, read_npz
 from metricface.data.tables import read_table
 from metricface.errors import DataError
 from metricface.files import write_atomically
-from metricface.machine import memory_size
 
-Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
 
 SUFFIXES = (".npz", ".npy")
 _OWN = ("vectors", "norms", "labels", "conditions", "severities", "sources", "paths", "label_names", "condition_names")
+_TEXTS = ("sources", "paths", "label_names", "condition_names")
+_PER_PHOTO = ("norms", "labels", "conditions", "severities", "sources", "paths")
 _CONTRACT = "contract"
 _ATTRIBUTE = "attribute."
 _UNIT = 1e-3  # lengths may differ from 1 by this, as everywhere
@@ -50,9 +50,10 @@ class StoredEmbeddings:
 
 def write_embeddings(path: Path, embeddings: EmbeddingSet, contract: str) -> None:
     """Write embeddings so that `read_embeddings` returns them; the file appears once it is whole."""
-    arrays: dict[str, Any] = {name: getattr(embeddings, name) for name in _OWN}
-    arrays |= {name: np.array(arrays[name], np.str_) for name in ("label_names", "condition_names")}
-    arrays |= {_ATTRIBUTE + name: values for name, values in embeddings.attributes.items()}
+    arrays: dict[str, Any] = {name: getattr(embeddings, name) for name in _OWN if name not in _TEXTS}
+    texts = {name: getattr(embeddings, name) for name in _TEXTS}
+    texts |= {_ATTRIBUTE + name: values for name, values in embeddings.attributes.items()}
+    arrays |= {name: np.asarray(values, np.str_) for name, values in texts.items()}  # numpy would pickle objects
     arrays[_CONTRACT] = np.array(contract)
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
@@ -71,10 +72,12 @@ def read_embeddings(path: str | PathLike[str]) -> StoredEmbeddings:
         raise DataError(f"{path}: no such file. {_LAYOUT}")
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: no file of embeddings by its suffix. {_LAYOUT}")
-    arrays = _npz(path) if path.suffix == ".npz" else {"vectors": _npy(path), **_csv(path.with_suffix(".csv"))}
-    contract = str(arrays.pop(_CONTRACT, ""))
+    arrays = read_npz(path) if path.suffix == ".npz" else {"vectors": read_npy(path), **_csv(path.with_suffix(".csv"))}
+    contract = arrays.pop(_CONTRACT, np.array(""))
+    if contract.shape or contract.dtype.kind != "U":
+        raise DataError(f"{path}: contract is {contract.dtype} {contract.shape}, not one text. {_LAYOUT}")
     embeddings, notices = embedding_set_of(arrays, str(path))
-    return StoredEmbeddings(embeddings, contract, notices)
+    return StoredEmbeddings(embeddings, str(contract), notices)
 
 
 def embedding_set_of(arrays: Mapping[str, Array], where: str) -> tuple[EmbeddingSet, list[str]]:
@@ -89,29 +92,29 @@ def embedding_set_of(arrays: Mapping[str, Array], where: str) -> tuple[Embedding
     """
     if missing := [name for name in ("vectors", "labels") if name not in arrays]:
         raise DataError(f"{where}: has no {missing[0]} (got {', '.join(arrays) or 'nothing'}). {_LAYOUT}")
-    vectors, norms, notices = _unit(arrays["vectors"], where)
+    vectors, lengths, notices = _unit(arrays["vectors"], where)
     count = len(vectors)
-    given = {
-        name: values for name, values in arrays.items() if name not in ("vectors", "label_names", "condition_names")
-    }
+    given = {name: arrays[name] for name in arrays if name in _PER_PHOTO or name.startswith(_ATTRIBUTE)}
     for name, values in given.items():
         if values.shape != (count,):
             raise DataError(f"{where}: {name} is {values.shape}, not ({count},) as there are vectors. {_LAYOUT}")
+    if unknown := sorted(set(arrays) - {*_OWN, *given}):
+        notices.append(f"{where}: was not asked for {', '.join(unknown)}")
     labels, label_names = _named(given["labels"], arrays.get("label_names"), f"{where}: labels")
     condition = given.get("conditions", np.full(count, CLEAN))
     conditions, condition_names = _named(condition, arrays.get("condition_names"), f"{where}: conditions", first=CLEAN)
     found = EmbeddingSet(
         vectors=vectors,
-        norms=given["norms"].astype(np.float32) if "norms" in given else norms,
+        norms=_norms(given.get("norms", lengths), where),
         labels=labels,
         conditions=conditions,
         severities=_numbers(given.get("severities", np.zeros(count, np.int64)), f"{where}: severities"),
-        sources=given.get("sources", np.full(count, "")).astype(np.str_),
-        paths=given.get("paths", np.arange(count)).astype(np.str_),
+        sources=_texts(given.get("sources", np.full(count, "")), f"{where}: sources"),
+        paths=_texts(given.get("paths", np.arange(count)), f"{where}: paths"),
         label_names=label_names,
         condition_names=condition_names,
         attributes={
-            name.removeprefix(_ATTRIBUTE): values.astype(np.str_)
+            name.removeprefix(_ATTRIBUTE): _texts(values, f"{where}: {name}")
             for name, values in given.items()
             if name.startswith(_ATTRIBUTE)
         },
@@ -119,25 +122,34 @@ def embedding_set_of(arrays: Mapping[str, Array], where: str) -> tuple[Embedding
     return found, notices
 
 
-def _unit(given: Array, where: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[str]]:
+def _unit(given: Array, where: str) -> tuple[Floats, Floats, list[str]]:
     """Return vectors (N, D) of unit length in float32, their former lengths (N,), and what was done."""
     if given.ndim != 2 or given.dtype.kind not in "fiu" or not given.size:
         raise DataError(
             f"{where}: vectors are {given.dtype} {given.shape}, not numbers (N, D) of one at least. {_LAYOUT}"
         )
     notices = [] if given.dtype == np.float32 else [f"{where}: vectors are {given.dtype}, and were made float32"]
-    vectors = np.ascontiguousarray(given, np.float32)
-    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", given, given, dtype=np.float64, casting="same_kind"))
+        norms = lengths.astype(np.float32)
     for wrong, what in ((~np.isfinite(norms), "is not finite"), (norms == 0, "is zero, so it has no direction")):
         if wrong.any():
             rows = np.flatnonzero(wrong)
-            raise DataError(f"{where}: vector {rows[0]} {what} ({len(rows)} of {len(norms)}). Take such rows out.")
-    apart = np.abs(norms - 1) > _UNIT
+            raise DataError(f"{where}: vector {rows[0]} {what} ({len(rows)} of {len(lengths)}). Take such rows out.")
+    apart = np.abs(lengths - 1) > _UNIT
+    vectors = np.ascontiguousarray(given, np.float32) if not apart.any() else np.empty(given.shape, np.float32)
     if apart.any():
-        vectors = (vectors / norms[:, None]).astype(np.float32)
-        lengths = f"{norms.min():.4g} to {norms.max():.4g}"
-        notices.append(f"{where}: {apart.sum()} of {len(norms)} vectors had not length 1 ({lengths}): divided by it")
-    return vectors, norms.astype(np.float32), notices
+        np.divide(given, lengths[:, None], out=vectors, casting="same_kind")  # in pieces, not in one float64 array
+        span = f"{lengths.min():.4g} to {lengths.max():.4g}"
+        notices.append(f"{where}: {apart.sum()} of {len(lengths)} vectors had not length 1 ({span}): divided by it")
+    return vectors, norms, notices
+
+
+def _norms(given: Array, where: str) -> Floats:
+    """Return the lengths (N,) that vectors had before somebody made them unit vectors."""
+    if given.dtype.kind not in "fiu" or not np.isfinite(given).all():
+        raise DataError(f"{where}: norms are {given.dtype}, and not finite numbers all of them. {_LAYOUT}")
+    return given.astype(np.float32)
 
 
 def _named(
@@ -150,62 +162,33 @@ def _named(
             raise DataError(
                 f"{where}: go from {numbers.min()} to {numbers.max()}, and there are {names.size} names for them."
             )
-        return numbers, tuple(map(str, names))
+        texts = _texts(names, f"{where}: names")
+        if not first or texts[0] == first:
+            return numbers, tuple(map(str, texts))
+        given = texts[numbers]
     if given.dtype.kind not in "iuUS":
         raise DataError(f"{where}: are {given.dtype}, neither whole numbers nor text. {_LAYOUT}")
-    if first and given.dtype.kind in "iu":  # 0 is clean
-        texts = np.where(given == 0, first, given.astype(np.str_))
-    else:
-        texts = given.astype(np.str_)
+    texts = _texts(given, where)
     if first:
-        texts = np.where(texts == "", first, texts)
+        texts = np.where(texts == ("0" if given.dtype.kind in "iu" else ""), first, texts)  # number 0 and no text
     found, numbers = np.unique(texts, return_inverse=True)
-    order = sorted(range(len(found)), key=lambda number: (found[number] != first, number))
-    listed = [str(found[number]) for number in order]
-    if first and listed[0] != first:
-        listed, order = [first, *listed], [-1, *order]
-    place = {number: at for at, number in enumerate(order)}
-    return np.array([place[number] for number in range(len(found))], np.int64)[numbers], tuple(listed)
+    listed = sorted(map(str, {first, *found} if first else found), key=lambda name: (name != first, name))
+    place = {name: at for at, name in enumerate(listed)}
+    return np.array([place[str(name)] for name in found], np.int64)[numbers], tuple(listed)
+
+
+def _texts(given: Array, where: str) -> npt.NDArray[np.str_]:
+    if given.dtype.kind == "S":
+        return np.char.decode(given, "utf-8", "surrogateescape")
+    if given.dtype.kind not in "Uiufb":
+        raise DataError(f"{where}: are {given.dtype}, not text. {_LAYOUT}")
+    return given.astype(np.str_)
 
 
 def _numbers(given: Array, where: str) -> npt.NDArray[np.int64]:
     if given.dtype.kind not in "iu":
         raise DataError(f"{where}: are {given.dtype}, not whole numbers. {_LAYOUT}")
     return given.astype(np.int64)
-
-
-def _npz(path: Path) -> dict[str, Array]:
-    """Return the arrays of an .npz file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            if sum(info.file_size for info in inside.values()) > memory_size():
-                raise DataError(f"{path}: is larger than the memory of this machine. Split it.")
-            return {name: _array(archive.open(info), info.file_size) for name, info in inside.items()}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path}: cannot be read as .npz ({_said(error)}). Get it again.") from error
-
-
-def _npy(path: Path) -> Array:
-    try:
-        with path.open("rb") as file:
-            return _array(file, path.stat().st_size)
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read as .npy ({_said(error)}). Get it again.") from error
-
-
-def _array(file: IO[bytes], size: int) -> Array:
-    """Return an array of `size` bytes with its header, which must say so before any memory is asked for."""
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read_header(file)
-    if dtype.hasobject:
-        raise ValueError("it holds objects of Python, which only pickle could read")
-    wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if wanted != size - file.tell():
-        raise ValueError(f"its header says {wanted} bytes, there are {size - file.tell()}")
-    found = np.frombuffer(bytearray(file.read(wanted)), dtype)
-    return found.reshape(shape[::-1]).transpose() if fortran else found.reshape(shape)
 
 
 def _csv(path: Path) -> dict[str, Array]:
@@ -220,7 +203,3 @@ def _csv(path: Path) -> dict[str, Array]:
         if name in table.columns
     }
     return cast("dict[str, Array]", found)
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

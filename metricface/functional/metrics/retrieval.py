@@ -17,7 +17,7 @@ Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_UNIT = 1e-3  # lengths may differ from 1 by this, as everywhere
+_UNIT = 1.01e-3  # lengths may differ from 1 by 1e-3, as everywhere, and by the rounding of float32
 
 
 @dataclass(frozen=True, slots=True)
