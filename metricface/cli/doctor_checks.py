@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricface import __version__
+from metricface.cli.doctor_cuda import other_cuda
 from metricface.components.registry import installed_registries
 from metricface.errors import PluginError
 from metricface.machine import WAIT_VARIABLES, usable_cores
@@ -183,6 +184,8 @@ def _shared_modules() -> Iterator[Finding]:
             PROBLEM,
             f"pip uninstall -y {' '.join(owners)} && pip install {best}{others}",
         )
+    if said := other_cuda("faiss-gpu"):
+        yield Finding("shared modules", "CUDA", said, PROBLEM, "pip uninstall -y faiss-gpu && pip install faiss-cpu")
 
 
 def _caches() -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from support.installed import install, installing
 from typer.testing import CliRunner
 
 from metricface.cli import doctor_checks as doctor
+from metricface.cli import doctor_cuda
 from metricface.cli.app import app
 from metricface.cli.doctor_checks import Finding, examine
 from metricface.cli.tables import show_findings
@@ -80,6 +81,31 @@ def test_two_owners_of_one_module(
     assert f"{package} 1.0" in finding.found
     assert finding.found.endswith("which overwrite each other's files")
     assert finding.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("torch_is", "brings", "said"),
+    [
+        ("2.14.1+cu130", ("nvidia-cublas-cu12>=12.1", "numpy"), "faiss-gpu 1.15.1 brings CUDA 12, torch is of CUDA 13"),
+        ("2.6.0+cu124", ("nvidia-cublas-cu12>=12.1",), ""),
+        ("2.14.1+cpu", ("nvidia-cublas-cu12>=12.1",), ""),
+        ("2.14.1+cu130", ("numpy",), ""),
+        ("2.14.1+cu130", None, ""),
+    ],
+)
+def test_two_versions_of_cuda_in_one_process(
+    torch_is: str, brings: tuple[str, ...] | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def requires(package: str) -> tuple[str, ...]:
+        if brings is None:
+            raise PackageNotFoundError(package)
+        return brings
+
+    monkeypatch.setattr(doctor_cuda, "requires", requires)
+    monkeypatch.setattr(doctor_cuda, "version", lambda name: torch_is if name == "torch" else "1.15.1")
+    assert doctor_cuda.other_cuda("faiss-gpu") == said
+    found = [finding for finding in doctor._shared_modules() if finding.what == "CUDA"]
+    assert [(one.found, one.status) for one in found] == ([(said, "problem")] if said else [])
 
 
 def test_the_findings_as_lines_under_headings_with_remedies_to_paste(capsys: pytest.CaptureFixture[str]) -> None:
