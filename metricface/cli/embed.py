@@ -5,28 +5,36 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from metricface.cli.arguments import AsJson, BatchSize, Device, Force, Model, check_device, check_model
 from metricface.errors import UsageError, counted
 
+if TYPE_CHECKING:
+    from metricface.deploy.embed import Embedding
+
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PHOTOS",
+        help="A folder of people's folders, or one with splits, or a CSV manifest.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The .npz to write.", show_default=False)]
+Split = Annotated[
+    str | None, typer.Option(help="Of the folder or manifest. Default: val if there is one, else all of it.")
+]
+
 
 def embed(
     model: Model,
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PHOTOS",
-            help="A folder of people's folders, or one with splits, or a CSV manifest.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write.", show_default=False)],
-    split: Annotated[
-        str | None, typer.Option(help="Of the folder or manifest. Default: val if there is one, else all of it.")
-    ] = None,
+    source: Source,
+    out: Out,
+    split: Split = None,
     force: Force = False,
     as_json: AsJson = False,
     batch_size: BatchSize = 64,
@@ -59,17 +67,29 @@ def embed(
         )
         write_embeddings(out, found.stored.embeddings, found.stored.contract)
         Shards.remove(parts)
-        seconds = time.monotonic() - begun
-        new = found.photos - found.done_before
-        again = f", {found.done_before} of them embedded before" if found.done_before else ""
-        screen.say(f"{counted(found.photos, 'photo', 'photos')}{again}; {new / max(seconds, 1e-9):.0f} photos/s")
-    people = len(set(found.stored.embeddings.labels.tolist()))
-    rows, dim = found.stored.embeddings.vectors.shape
-    if as_json:
-        about = {"file": str(out), "vectors": rows, "dim": dim, "people": people, "contract": found.stored.contract}
-        print(json.dumps({**about, "photos": found.photos, "embedded_before": found.done_before}, indent=2))
-    else:
-        print(out)
+        screen.say(_pace(found, time.monotonic() - begun))
+    print(json.dumps(_described(out, found), indent=2) if as_json else out)
+
+
+def _pace(found: Embedding, seconds: float) -> str:
+    new = found.photos - found.done_before
+    again = f", {found.done_before} of them embedded before" if found.done_before else ""
+    return f"{counted(found.photos, 'photo', 'photos')}{again}; {new / max(seconds, 1e-9):.0f} photos/s"
+
+
+def _described(out: Path, found: Embedding) -> dict[str, Any]:
+    """Return what there is to know of the file, for programs."""
+    embeddings = found.stored.embeddings
+    rows, dim = embeddings.vectors.shape
+    return {
+        "file": str(out),
+        "vectors": rows,
+        "dim": dim,
+        "people": len(set(embeddings.labels.tolist())),
+        "contract": found.stored.contract,
+        "photos": found.photos,
+        "embedded_before": found.done_before,
+    }
 
 
 def _check(out: Path, *, force: bool) -> None:

@@ -76,16 +76,7 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model as its recipe says, on a gallery and probes of one's own, or embeddings in a file."""
     named = _both(gallery, probe or [], photos or [], data)
-    if model is None and embeddings is None:
-        raise UsageError("eval: missing argument 'MODEL'. See metricface eval --help.")
-    if embeddings is not None and (model or named or data):
-        raise UsageError(
-            f"--embeddings: stands alone, without MODEL, --data or --gallery (got {model or data or gallery})."
-        )
-    if protocol and (named or data):
-        raise UsageError("--protocol: is computed on --embeddings, or on the photos of MODEL's recipe. Omit the rest.")
-    if model is not None:
-        check_model(model)
+    _check(model, embeddings, protocol, others=named is not None or data is not None)
     from metricface.cli.render import Screen, show_report
     from metricface.components.registry import installed_registries
     from metricface.deploy.evaluate import evaluate_model
@@ -108,6 +99,18 @@ def evaluate(
         print(json.dumps({**short, "results": {name: result.to_json() for name, result in results.items()}}, indent=2))
     else:
         show_report(results, {"data": evaluated_on})
+
+
+def _check(model: Path | None, embeddings: Path | None, protocol: Sequence[str] | None, *, others: bool) -> None:
+    """Refuse what does not go together, and a model that is not there."""
+    if model is None and embeddings is None:
+        raise UsageError("eval: missing argument 'MODEL'. See metricface eval --help.")
+    if embeddings is not None and (model or others):
+        raise UsageError(f"--embeddings: stands alone, without MODEL, --data or --gallery (got {embeddings} and more).")
+    if protocol and others:
+        raise UsageError("--protocol: is computed on --embeddings, or on the photos of MODEL's recipe. Omit the rest.")
+    if model is not None:
+        check_model(model)
 
 
 @contextmanager

@@ -56,12 +56,16 @@ def build(
     print(f"{out}: {index}, {vectors} of {dim} dimensions, {size / rows:.0f} bytes each with what they stand for")
 
 
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="What index build wrote.", show_default=False)]
+Asked = Annotated[
+    list[Path],
+    typer.Argument(metavar="EMB|PHOTO...", help="Embeddings, or photos, folders, patterns.", show_default=False),
+]
+
+
 def search(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What index build wrote.", show_default=False)],
-    queries: Annotated[
-        list[Path],
-        typer.Argument(metavar="EMB|PHOTO...", help="Embeddings, or photos, folders, patterns.", show_default=False),
-    ],
+    folder: Folder,
+    queries: Asked,
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbours of each.")] = 10,
     model: Annotated[
         Path | None, typer.Option(help="For photos: the model that made the index's vectors.", show_default=False)
@@ -76,20 +80,15 @@ def search(
     from metricface.cli.render import Screen
     from metricface.cli.tables import table
     from metricface.components.registry import installed_registries
-    from metricface.deploy.index_search import search_index
+    from metricface.deploy.index_search import queries_of, search_index
     from metricface.deploy.index_store import load_index
 
     check_device(device)
     registries = installed_registries()
     with Screen() as screen:
         stored = load_index(folder, registries)
-        found = search_index(
-            *(stored, queries, k, registries, screen),
-            folder=folder,
-            model=model,
-            device=device,
-            batch_size=batch_size,
-        )
+        asked = queries_of(queries, model, registries, screen, device=device, batch_size=batch_size)
+        found = search_index(folder, stored, asked, k)
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
         return

@@ -20,34 +20,43 @@ if TYPE_CHECKING:
     from metricface.evaluation.index_task import SearchTask
 
 
+Embeddings = Annotated[
+    Path | None, typer.Argument(metavar="EMB", help="A file of embeddings, a run or a model.", show_default=False)
+]
+Probes = Annotated[Path | None, typer.Option(help="Embeddings to look for among EMB. Default: photos of EMB itself.")]
+Indexes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--index",
+        metavar="'NAME KEY=VALUE ...'",
+        help="An index with its parameters; may be repeated. Default: all of ours.",
+        show_default=False,
+    ),
+]
+MaxLoss = Annotated[float, typer.Option(min=0, max=1, help="Share of identities that may be lost.")]
+Threads = Annotated[str, typer.Option(help="Numbers of threads to measure speeds with: 1,2.")]
+Seconds = Annotated[float, typer.Option(min=0.01, help="That each timing takes, at least.")]
+Synthetic = Annotated[
+    str | None, typer.Option(metavar="N,D", help="Made-up people instead: N vectors of D dimensions.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of who is in the gallery, and of made-up people.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for what is measured. Default: EMB.bench.")]
+Again = Annotated[bool, typer.Option("--force", help="Measure again what was measured before.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print conditions and rows as one JSON document.")]
+
+
 def bench(
-    embeddings: Annotated[
-        Path | None, typer.Argument(metavar="EMB", help="A file of embeddings, a run or a model.", show_default=False)
-    ] = None,
-    probes: Annotated[
-        Path | None, typer.Option(help="Embeddings to look for among EMB. Default: photos of EMB itself.")
-    ] = None,
-    index: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--index",
-            metavar="'NAME KEY=VALUE ...'",
-            help="An index with its parameters; may be repeated. Default: all of ours.",
-            show_default=False,
-        ),
-    ] = None,
-    max_loss: Annotated[float, typer.Option(min=0, max=1, help="Share of identities that may be lost.")] = 0.005,
-    threads: Annotated[str, typer.Option(help="Numbers of threads to measure speeds with.")] = "1",
-    seconds: Annotated[float, typer.Option(min=0.01, help="That each timing takes, at least.")] = 2.0,
-    synthetic: Annotated[
-        str | None, typer.Option(metavar="N,D", help="Made-up people instead: N vectors of D dimensions.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of who is in the gallery, and of made-up people.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for what is measured. Default: EMB.bench.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Measure again what was measured before.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print conditions and rows as one JSON document.")] = False,
+    embeddings: Embeddings = None,
+    probes: Probes = None,
+    index: Indexes = None,
+    max_loss: MaxLoss = 0.005,
+    threads: Threads = "1",
+    seconds: Seconds = 2.0,
+    synthetic: Synthetic = None,
+    seed: Seed = 0,
+    out: Out = None,
+    force: Again = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure indexes in identities: who is lost against exact search, at which speed and size.
 

@@ -15,7 +15,7 @@ import numpy as np
 from metricface.build import components as make
 from metricface.build.model_folder import LoadedModel, load_model, stored_component
 from metricface.components.registry import Registries, installed_registries
-from metricface.contracts import Console, Dataset, Item, Progress, Silent
+from metricface.contracts import Console, Dataset, EmbeddingSet, Item, Progress, Silent
 from metricface.data.embedding_file import StoredEmbeddings, read_embeddings
 from metricface.data.photos import SomePhotos, refuse_or_tell
 from metricface.data.tables import header
@@ -106,8 +106,7 @@ def embed(
         batch_size: photos at once.
 
     Raises:
-        ModelError: no usable model, or one that gives vectors without a direction. DataError: no photos, or too many
-            that cannot be read.
+        ModelError, EvaluationError: no usable model. DataError: no photos, or too many that cannot be read.
     """
     registries = installed_registries() if registries is None else registries
     console = console or Silent()
@@ -121,9 +120,13 @@ def embed(
     parts, before = _embed_all(loaded, dataset, store, console.progress("embedding"), device, batch_size)
     for notice in refuse_or_tell([reason for part in parts for reason in part.reasons], len(dataset)):
         console.say(notice)
+    return Embedding(StoredEmbeddings(_joined(loaded, dataset, parts), contract), len(dataset), before)
+
+
+def _joined(loaded: LoadedModel, dataset: Dataset, parts: Sequence[Shard]) -> EmbeddingSet:
+    """Return shards as one set, with what is known of the photos that could be read."""
     kept = SomePhotos(dataset, np.concatenate([part.numbers for part in parts]).tolist(), loaded.preprocessing)
-    embeddings = unit_embeddings(kept, np.concatenate([part.vectors for part in parts]))
-    return Embedding(StoredEmbeddings(embeddings, contract), len(dataset), before)
+    return unit_embeddings(kept, np.concatenate([part.vectors for part in parts]))
 
 
 def read_or_embed(

@@ -112,26 +112,32 @@ def save_index(
         index.save(made / _INDEX)
         bare = replace(stored.embeddings, vectors=np.ones((len(vectors), 1), np.float32))
         write_embeddings(made / _ENTRIES, bare, stored.contract)
-        document = {
-            "format": _FORMAT,
-            "metricface": __version__,
-            "contract": stored.contract,
-            "dim": vectors.shape[1],
-            "count": len(vectors),
-            "index": {
-                "name": spec.name,
-                "distribution": spec.distribution,
-                "version": spec.version,
-                "arguments": {key: value for key, value in spec.table().items() if key not in ("name", "weight")},
-            },
-            "packages": _packages(),
-            "files": {name: _described(made / name) for name in (_INDEX, _ENTRIES)},
-        }
+        document = _document(made, spec, stored)
         write_json(made / SIDECAR, {OWN_DIGEST: own_digest(document), **document})
         _put(made, folder)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+def _document(made: Path, spec: ComponentSpec, stored: StoredEmbeddings) -> dict[str, Any]:
+    """Return what index.json says of the files that lie beside it."""
+    count, dim = stored.embeddings.vectors.shape
+    return {
+        "format": _FORMAT,
+        "metricface": __version__,
+        "contract": stored.contract,
+        "dim": dim,
+        "count": count,
+        "index": {
+            "name": spec.name,
+            "distribution": spec.distribution,
+            "version": spec.version,
+            "arguments": {key: value for key, value in spec.table().items() if key not in ("name", "weight")},
+        },
+        "packages": _packages(),
+        "files": {name: _described(made / name) for name in (_INDEX, _ENTRIES)},
+    }
 
 
 def load_index(folder: Path, registries: Registries) -> StoredIndex:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,99 +12,20 @@ from metricface.contracts import HasExact, HasFile, HasRemoval, HasSearchGrid, H
 from metricface.errors import MetricFaceError
 from metricface.functional.metrics.index_loss import recall, scored_again
 from metricface.functional.metrics.ranking import NOBODY, top_k
-from metricface.testing.engine import Skip, Suite, Trial, Violation, check
+from metricface.testing.engine import Skip, Suite, Violation, check
+from metricface.testing.index_on_trial import DIM, FLOOR, PART, ROUNDING, SAME, Filled, K, prepare, searched
 from metricface.testing.randomness import draws_nothing
 from metricface.testing.refusals import must_refuse
 
 if TYPE_CHECKING:
-    from metricface.contracts.arrays import FloatArray, IntArray
-
-DIM = 128
-PEOPLE, EACH = 1000, 10  # enough for 256 centroids of 39 vectors
-FLOOR = 0.9
-"""Recall at 1 on people who are easy to tell apart, at the most thorough search: less finds too few to be of use."""
-
-_QUERIES, _K = 100, 10
-_NOISE = 0.5
-_PART = 4000  # vectors that are added first
-_SAME = 0.95  # cosine of what may be taken for each other
-_ROUNDING = 1e-4  # of a cosine in half precision, and of an order among equals
-
-
-@dataclass(frozen=True)
-class Filled:
-    """An index under test; filling one may take half a minute, so it is done twice and no more.
-
-    Args:
-        make: an empty one.
-        vectors: (N, D) that it is filled with.
-        queries: (Q, D).
-        index: one that is filled, at its most thorough search.
-        again: another one, filled in two parts; the last check takes vectors out of it.
-        drew: what filling drew from a global generator, as the check says it; "" for nothing.
-        edited: whether filling edited the vectors.
-    """
-
-    make: Callable[[], Index]
-    vectors: FloatArray
-    queries: FloatArray
-    index: Index
-    again: Index
-    drew: str
-    edited: bool
-
-
-def prepare(trial: Trial) -> Filled:
-    """Make two, train them where they take training, and fill them."""
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((PEOPLE, DIM))
-    vectors = _unit(np.repeat(centres, EACH, axis=0) + _NOISE * rng.standard_normal((PEOPLE * EACH, DIM)))
-    queries = _unit(centres[:_QUERIES] + _NOISE * rng.standard_normal((_QUERIES, DIM)))
-    make: Callable[[], Index] = partial(trial.make, {"dim": DIM})
-    given, made, drew = vectors.copy(), list[Index](), ""
-    try:
-        draws_nothing(lambda: made.append(_filled(make, given)), "filling")
-    except Violation as violation:
-        drew = str(violation)
-    again = _filled(make, vectors[:_PART], vectors[_PART:])
-    return Filled(make, vectors, queries, made[0], again, drew, not np.array_equal(given, vectors))
-
-
-def _unit(vectors: np.ndarray) -> FloatArray:
-    unit: FloatArray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    return unit
-
-
-def _filled(make: Callable[[], Index], *parts: FloatArray) -> Index:
-    """Return an index with vectors, added part by part, that searches as thoroughly as it can."""
-    index = make()
-    if isinstance(index, HasTraining):
-        index.train(np.concatenate(parts))
-    for part in parts:
-        index.add(part)
-    if isinstance(index, HasSearchGrid):
-        index.tune(**{name: values[-1] for name, values in index.search_grid.items()})
-    return index
-
-
-def _searched(index: Index, queries: FloatArray, k: int = _K) -> tuple[FloatArray, IntArray]:
-    """Return what a search gives, which has the right form."""
-    found: object = index.search(queries, k)
-    if not isinstance(found, tuple) or len(found) != 2:
-        raise Violation(f"search returns {type(found).__name__}, not similarities and ids")
-    wanted = (len(queries), k)
-    for name, part, dtype in zip(("similarities", "ids"), found, (np.float32, np.int64), strict=True):
-        if not isinstance(part, np.ndarray) or part.shape != wanted or part.dtype != dtype:
-            got = f"{part.dtype} {part.shape}" if isinstance(part, np.ndarray) else type(part).__name__
-            raise Violation(f"{name} are {got}, not {np.dtype(dtype)} {wanted}")
-    return found
+    pass
 
 
 @check("search", why="Whoever asks takes the first for the nearest, and its number for a cosine.")
 def search(filled: Filled) -> None:
     """A search gives cosines, the highest first, and ids of what was added."""
-    similarities, ids = _searched(filled.index, filled.queries)
-    if (np.diff(similarities, axis=1) > _ROUNDING).any():
+    similarities, ids = searched(filled.index, filled.queries)
+    if (np.diff(similarities, axis=1) > ROUNDING).any():
         raise Violation("similarities are not in descending order")
     if ids.min() < NOBODY or ids.max() >= len(filled.vectors):
         raise Violation(f"ids go from {ids.min()} to {ids.max()}, of {len(filled.vectors)} vectors")
@@ -120,10 +38,10 @@ def search(filled: Filled) -> None:
 @check("finds", why="An index that does not find what lies before it loses people whom the model knows.")
 def finds(filled: Filled) -> None:
     """It finds the nearest as often as it says: always where `exact`, else nine times in ten on easy people."""
-    truth, _ = top_k(filled.queries, filled.vectors, _K)
-    found = scored_again(filled.queries, filled.vectors, _searched(filled.index, filled.queries)[1])
+    truth, _ = top_k(filled.queries, filled.vectors, K)
+    found = scored_again(filled.queries, filled.vectors, searched(filled.index, filled.queries)[1])
     exact = isinstance(filled.index, HasExact) and filled.index.exact
-    k, floor = (_K, 1.0) if exact else (1, FLOOR)
+    k, floor = (K, 1.0) if exact else (1, FLOOR)
     share = float(recall(found[:, :k], truth, k).mean())
     if share < floor:
         raise Violation(f"recall at {k} is {share:.3f}, below {floor:g}")
@@ -138,7 +56,7 @@ def few(filled: Filled) -> None:
     for count in (0, 3):
         if count:
             index.add(filled.vectors[:count])
-        similarities, ids = _searched(index, filled.queries[:2], 5)
+        similarities, ids = searched(index, filled.queries[:2], 5)
         if (ids[:, count:] != NOBODY).any() or not np.isneginf(similarities[:, count:]).all():
             raise Violation(
                 f"of {count} vectors and k = 5 it gives ids {ids[0].tolist()} and {similarities[0].tolist()}"
@@ -150,17 +68,17 @@ def few(filled: Filled) -> None:
 @check("parts", why="Galleries grow.")
 def parts(filled: Filled) -> None:
     """Vectors have ids in the order of adding, whether they come at once or in parts."""
-    places = [0, _PART - 1, _PART, len(filled.vectors) - 1]
-    ids = _searched(filled.again, filled.vectors[places], 1)[1][:, 0]
+    places = [0, PART - 1, PART, len(filled.vectors) - 1]
+    ids = searched(filled.again, filled.vectors[places], 1)[1][:, 0]
     for wanted, got in zip(places, ids.tolist(), strict=True):
-        if got == NOBODY or float(filled.vectors[wanted] @ filled.vectors[got]) < _SAME:
+        if got == NOBODY or float(filled.vectors[wanted] @ filled.vectors[got]) < SAME:
             raise Violation(f"the vector that was added as number {wanted} is found as {got}")
 
 
 @check("determinism", why="A benchmark or a report that is made again must say the same.")
 def determinism(filled: Filled) -> None:
     """Two that are made and filled alike find the same."""
-    found = [_searched(index, filled.queries)[1] for index in (filled.index, filled.again, filled.index)]
+    found = [searched(index, filled.queries)[1] for index in (filled.index, filled.again, filled.index)]
     if not np.array_equal(found[0], found[2]):
         raise Violation("a search that is done again finds other ids")
     if (found[0][:, 0] != found[1][:, 0]).mean() > 1 - FLOOR:  # a graph depends on what came in which part
@@ -181,8 +99,8 @@ def file(filled: Filled) -> None:
         loaded: Index = again
         if isinstance(loaded, HasSearchGrid):
             loaded.tune(**{name: values[-1] for name, values in loaded.search_grid.items()})
-        found = _searched(loaded, filled.queries)
-    if not np.array_equal(found[1], _searched(filled.index, filled.queries)[1]):
+        found = searched(loaded, filled.queries)
+    if not np.array_equal(found[1], searched(filled.index, filled.queries)[1]):
         raise Violation("one that loads it finds other ids")
 
 
@@ -195,7 +113,7 @@ def tuning(filled: Filled) -> None:
     for name, values in index.search_grid.items():
         for value in values:
             index.tune(**{name: value})
-            _searched(index, filled.queries[:2])
+            searched(index, filled.queries[:2])
     must_refuse(lambda: index.tune(no_such_parameter=1), "tune(no_such_parameter=1)")
 
 
@@ -226,7 +144,7 @@ def training(filled: Filled) -> None:
 def inputs(filled: Filled) -> None:
     """Neither the vectors nor the queries that it is given are edited."""
     queries = filled.queries.copy()
-    _searched(filled.index, queries)
+    searched(filled.index, queries)
     if filled.edited or not np.array_equal(queries, filled.queries):
         raise Violation("vectors are edited" if filled.edited else "queries are edited")
 
@@ -236,7 +154,7 @@ def random_state(filled: Filled) -> None:
     """It draws from no global random number generator and seeds none."""
     if filled.drew:
         raise Violation(filled.drew)
-    draws_nothing(lambda: _searched(filled.index, filled.queries[:2]), "a search")
+    draws_nothing(lambda: searched(filled.index, filled.queries[:2]), "a search")
 
 
 @check("removal", why="Who is taken out must not be found, and everybody else must keep their number.")
@@ -245,7 +163,7 @@ def removal(filled: Filled) -> None:
     index = filled.again
     if not isinstance(index, HasRemoval):
         raise Skip("nothing can be taken out of it")
-    before = _searched(index, filled.queries)[1]
+    before = searched(index, filled.queries)[1]
     gone = np.unique(before[:, 0])
     try:
         count = index.remove(gone)
@@ -253,11 +171,11 @@ def removal(filled: Filled) -> None:
         return
     if count != len(gone):
         raise Violation(f"remove of {len(gone)} vectors returns {count}")
-    after = _searched(index, filled.queries)[1]
+    after = searched(index, filled.queries)[1]
     if np.isin(after, gone).any():
         raise Violation("a vector that was taken out is found")
     kept = np.setdiff1d(before[0], gone)
-    if not np.isin(kept[: _K // 2], after[0]).all():
+    if not np.isin(kept[: K // 2], after[0]).all():
         raise Violation(f"the neighbours {kept.tolist()} of a query have other ids or are lost: {after[0].tolist()}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from metricface.errors import counted
 from metricface.evaluation.report.index_report import measured
 from metricface.files import write_atomically
 from metricface.functional.metrics.pareto import undominated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MARKERS = "osD^v<>PX*"
 
@@ -49,24 +52,10 @@ def plot_indexes(rows: Sequence[Mapping[str, Any]], title: str, picture: Path, m
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     figure.suptitle(title)
-    for axes, key, label, higher in (
-        (
-            figure.add_subplot(1, 2, 1),
-            "qps",
-            f"queries per second in batches, {counted(most, 'thread', 'threads')}",
-            True,
-        ),
-        (figure.add_subplot(1, 2, 2), "bytes_per_vector", "bytes per vector", False),
-    ):
-        shown = [row for row in found if row[key] is not None]
-        lost = np.array([100 * row["rank1_lost"] for row in shown])
-        values = np.array([row[key] for row in shown], np.float64)
-        for name, marker in zip(dict.fromkeys(row["index"] for row in shown), cycle(_MARKERS), strict=False):
-            own = np.array([row["index"] == name for row in shown])
-            axes.plot(lost[own], values[own], marker, label=name, alpha=0.8, markersize=6)
-        front = np.flatnonzero(undominated(np.stack([-lost, values if higher else -values], axis=1)))
-        front = front[np.lexsort((values[front], lost[front]))]
-        axes.plot(lost[front], values[front], color="0.5", linewidth=1, zorder=0)
+    speed = f"queries per second in batches, {counted(most, 'thread', 'threads')}"
+    for place, key, label, sign in ((1, "qps", speed, 1), (2, "bytes_per_vector", "bytes per vector", -1)):
+        axes = figure.add_subplot(1, 2, place)
+        _draw(axes, [row for row in found if row[key] is not None], key, sign)
         axes.set(xlabel="identities lost against exact search, %", ylabel=label, yscale="log")
         axes.set_xscale("symlog", linthresh=0.1)
         axes.axvline(100 * max_loss, color="0.5", linestyle=":", linewidth=1)
@@ -74,3 +63,15 @@ def plot_indexes(rows: Sequence[Mapping[str, Any]], title: str, picture: Path, m
     figure.axes[0].legend(fontsize="small")
     write_atomically(picture, lambda file: figure.savefig(file, format="png", dpi=120))
     return True
+
+
+def _draw(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str, sign: int) -> None:
+    """Draw a point for each row, and a line through those that no other beats; `sign` is 1 where more is better."""
+    lost = np.array([100 * row["rank1_lost"] for row in rows])
+    values = np.array([row[key] for row in rows], np.float64)
+    for name, marker in zip(dict.fromkeys(row["index"] for row in rows), cycle(_MARKERS), strict=False):
+        own = np.array([row["index"] == name for row in rows])
+        axes.plot(lost[own], values[own], marker, label=name, alpha=0.8, markersize=6)
+    front = np.flatnonzero(undominated(np.stack([-lost, sign * values], axis=1))) if len(rows) else np.empty(0, int)
+    front = front[np.lexsort((values[front], lost[front]))]
+    axes.plot(lost[front], values[front], color="0.5", linewidth=1, zorder=0)
