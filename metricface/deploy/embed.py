@@ -52,7 +52,7 @@ def model_contract(loaded: LoadedModel) -> str:
     }
     digest = hashlib.sha256(json.dumps(prepared, sort_keys=True, default=str).encode()).hexdigest()
     size = loaded.preprocessing.image_size
-    return f"{description.sha256[:16]}-{loaded.model.embedding_dim}d-{size}px-{digest[:8]}"
+    return f"{description.sha256[:16]}-{loaded.model.evaluated_dim}d-{size}px-{digest[:8]}"
 
 
 def photos_to_embed(loaded: LoadedModel, source: Path, split: str | None, registries: Registries) -> Dataset:
@@ -164,7 +164,7 @@ def _embed_all(
                 batches.append(batch)
                 done += len(batch)
                 progress(done, len(dataset))
-            part = _shard(batches, start, loaded.model.embedding_dim)
+            part = _shard(batches, start, loaded.model.evaluated_dim)
             if store is not None:
                 store.write(start, part)
         else:

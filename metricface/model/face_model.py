@@ -42,7 +42,7 @@ class FaceModel(nn.Module):
 
     def __init__(self, backbone: Backbone, layer: EmbeddingLayer | None = None) -> None:
         super().__init__()
-        features = backbone.feature_dim
+        features = self._features = backbone.feature_dim
         self.backbone = cast(nn.Module, backbone)
         self.input_spec: InputSpec = backbone.input_spec
         self.layer = layer
@@ -59,6 +59,11 @@ class FaceModel(nn.Module):
             self.embedding = nn.Sequential(nn.Linear(features, layer.dim, bias=False), nn.BatchNorm1d(layer.dim))
         self._frozen: tuple[str, ...] = ()
         self._recomputes = False
+
+    @property
+    def evaluated_dim(self) -> int:
+        """D of the vectors that evaluation gives; that of the features where the layer is a projection."""
+        return self._features if self.layer is not None and self.layer.projection else self.embedding_dim
 
     def freeze(self, stages: int) -> None:
         """Take the backbone's first stages out of training, for good.

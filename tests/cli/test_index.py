@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.task_b_tree import make_tree, photo, write_recipe
+from support.task_b_tree import RECIPE, make_tree, photo, write_recipe
 from typer.testing import CliRunner, Result
 
 from metricface.cli.app import app
@@ -350,3 +350,20 @@ def test_eval_takes_embeddings_and_protocols(made: Path) -> None:
     )
     assert "stands alone" in error_of(metricface("eval", made / "run", "--embeddings", made / "run.npz"), 2)
     assert error_of(metricface("eval"), 2) == "eval: missing argument 'MODEL'. See metricface eval --help."
+
+
+def test_the_contract_of_a_projection_has_the_dimension_of_its_features(tmp_path: Path) -> None:
+    """And a shard in which no photo can be read is one without vectors."""
+    tree = make_tree(tmp_path / "tree", train=4, val=4)
+    recipe = write_recipe(tmp_path, tree, RECIPE.replace("dim = 16", "dim = 16\nprojection = true"))
+    assert metricface("run", recipe, "--set", "train.epochs=1", "--out", tmp_path / "run").exit_code == 0
+    for number in range(25):
+        (tmp_path / "photos" / f"p{number:02}").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "photos" / f"p{number:02}" / "0.png"), photo(number, 0))
+    (tmp_path / "photos" / "p24" / "0.png").write_bytes(b"no photo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embed_module, "SHARD", 8)
+        stored = embed(tmp_path / "run", tmp_path / "photos").stored
+    rows, dim = stored.embeddings.vectors.shape
+    assert (rows, stored.contract.split("-")[1]) == (24, f"{dim}d")
+    assert dim != 16
