@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from metricface.components.indexes.exact import Exact
+from metricface.contracts import IndexChoice
 from metricface.testing.engine import Suite, Trial, Violation
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def prepare(trial: Trial) -> Any:
             "class_names": ("no", "yes"),
             "total_steps": 100,
             "parameter_groups": [{"params": [torch.nn.Parameter(torch.zeros(2))]}],
-            "dim": 8,
+            "index": None,
+            "indexes": [IndexChoice("exact", {}, lambda dim: Exact(dim=dim))],
         }
     )
     missing = [method for method in trial.kind.methods if not callable(getattr(made, method, None))]

@@ -69,6 +69,7 @@ def _forget_the_modules() -> Iterator[None]:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the path, to install packages into."""
     installing(monkeypatch, tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "mf_broken", raising=False)  # of another test
     return tmp_path / "site"
 
 

@@ -48,6 +48,7 @@ SETTINGS = {
     "miner": "MultiSimilarityMiner",
 }
 OF_ONE = {
+    ("evaluator", "index-bench"): {"indexes": [{"name": "exact"}], "seconds": 0.01},
     ("backbone", "torchvision"): {"model": "shufflenet_v2_x0_5"},
     ("transform", "albumentations"): {"transform": "ElasticTransform"},
     ("transform", "torchvision"): {"transform": "RandAugment"},

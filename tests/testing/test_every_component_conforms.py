@@ -36,6 +36,9 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("backbone", "timm"): {"model": "test_resnet", "weights": "random"},  # any model, small and without a download
     ("backbone", "torchvision"): {"model": "shufflenet_v2_x0_5", "weights": "random"},
     ("dataset", "class-folder"): {"classes": ["female", "male"]},
+    ("index", "faiss"): {"factory": "IVF{lists},SQ8"},
+    ("index", "ivf-pq"): {"lists": 16, "bits": 4},  # k-means with 256 centroids takes minutes
+    ("index", "ivf-pq-fastscan"): {"lists": 16},
     ("loss", "pml"): {"loss": "MultiSimilarityLoss"},
     ("miner", "pml"): {"miner": "MultiSimilarityMiner"},
     ("transform", "albumentations"): {"transform": "ElasticTransform"},

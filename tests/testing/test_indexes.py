@@ -10,16 +10,7 @@ import pytest
 from support.flaws import Flaws, assert_found, assert_good, own_checks
 
 from metricface.components.indexes.exact import Exact
-from metricface.components.indexes.faiss import faiss
-from metricface.components.indexes.flat import flat
-from metricface.components.indexes.fp16 import fp16
-from metricface.components.indexes.hnsw import hnsw
-from metricface.components.indexes.ivf import ivf
-from metricface.components.indexes.ivf_pq import ivf_pq
-from metricface.components.indexes.ivf_pq_fastscan import ivf_pq_fastscan
-from metricface.components.indexes.ivf_rabitq import ivf_rabitq
-from metricface.components.indexes.sq8 import sq8
-from metricface.testing import check_index, examine
+from metricface.testing import examine
 
 
 class Good(Exact):
@@ -126,19 +117,6 @@ FLAWS: Flaws = {
     "random state": (searching(random_search), "generator of numpy.random"),
     "removal": (flawed(remove=renumbers), "a vector that was taken out is found"),
 }
-# Those of ours, k-means with few centroids where it would take minutes.
-OURS = {
-    "exact": (Exact, {}),
-    "faiss": (faiss, {"factory": "IVF{lists},SQ8"}),
-    "flat": (flat, {}),
-    "fp16": (fp16, {"refine": "flat"}),
-    "hnsw": (hnsw, {"neighbours": 16}),
-    "ivf": (ivf, {"lists": 16}),
-    "ivf-pq": (ivf_pq, {"lists": 16, "bits": 4, "sub_vectors": 64}),
-    "ivf-pq-fastscan": (ivf_pq_fastscan, {"lists": 16}),
-    "ivf-rabitq": (ivf_rabitq, {"lists": 16}),
-    "sq8": (sq8, {}),
-}
 
 
 def test_a_good_index_passes() -> None:
@@ -152,12 +130,6 @@ def test_there_is_a_flaw_for_every_check() -> None:
 @pytest.mark.parametrize("check", FLAWS)
 def test_each_check_finds_its_flaw(check: str) -> None:
     assert_found("index", check, FLAWS)
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_every_index_of_ours_keeps_the_contract(name: str) -> None:
-    component, arguments = OURS[name]
-    check_index(component, **arguments)
 
 
 def test_what_a_plain_index_lacks_is_skipped_with_the_reason() -> None:

@@ -57,7 +57,7 @@ class IndexBench:
         indexes: which, as tables with name and arguments.
         grid: whether every search setting of each is tried, or only the one that it is given.
         max_loss: share of identities that may be lost; the report marks what stays within.
-        seconds: that each timing takes, at least.
+        seconds: how many seconds each timing takes, at least.
         seed: of who is in the gallery.
     """
 
