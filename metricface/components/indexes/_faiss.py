@@ -107,7 +107,8 @@ class FaissIndex:
             nothing = np.full((len(queries), k), -np.inf, np.float32)
             return nothing, np.full((len(queries), k), NOBODY, np.int64)
         similarities, ids = self._index.search(np.ascontiguousarray(queries), k)
-        return np.where(ids == NOBODY, np.float32(-np.inf), similarities), ids
+        similarities[ids == NOBODY] = -np.inf
+        return similarities, ids
 
     def remove(self, ids: IntArray) -> int:
         """Take vectors out; the others keep their ids.
