@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -195,8 +196,9 @@ def _measure(folder: BenchFolder, candidate: Candidate, plan: Plan, progress: Pr
 def _in_a_process(work: Callable[..., None], *arguments: Any, watched: Callable[[], None] = lambda: None) -> str:
     """Call a function in a process of its own; return how that ended, "" where all went well."""
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
-    process.start()
     try:
+        with _held_back():
+            process.start()
         while process.is_alive():
             process.join(_POLL)
             watched()
@@ -206,3 +208,18 @@ def _in_a_process(work: Callable[..., None], *arguments: Any, watched: Callable[
             process.join()
     code = process.exitcode or 0
     return "" if code == 0 else f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Let Ctrl-C wait until a process has been started whole; that process never gets it, being killed instead."""
+    arrived: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _frame: arrived.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited; other threads still get it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, usual)
+    if arrived:
+        signal.raise_signal(signal.SIGINT)
