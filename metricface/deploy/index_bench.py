@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,7 @@ def _in_a_process(work: Callable[..., None], *arguments: Any, watched: Callable[
 @contextmanager
 def _held_back() -> Iterator[None]:
     """Let Ctrl-C wait until a process has been started whole; that process never gets it, being killed instead."""
+    resource_tracker.ensure_running()  # starting it later would let SIGINT through again
     arrived: list[int] = []
     usual = signal.signal(signal.SIGINT, lambda number, _frame: arrived.append(number))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited; other threads still get it

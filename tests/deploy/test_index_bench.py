@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from multiprocessing import spawn
+import time
+from multiprocessing import resource_tracker, util
 from typing import Any
 
 import pytest
@@ -20,13 +21,18 @@ def nothing() -> None:
 def test_ctrl_c_while_a_process_starts_comes_once_it_has_and_ends_it_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    usual, handler = spawn.get_preparation_data, signal.getsignal(signal.SIGINT)
+    usual, handler = util.spawnv_passfds, signal.getsignal(signal.SIGINT)
 
-    def interrupted(name: str) -> dict[str, Any]:
+    def interrupted(*arguments: Any) -> int:
+        process: int = usual(*arguments)
+        time.sleep(0.5)  # until it waits for what to do
+        os.kill(process, signal.SIGINT)  # as a terminal does
+        time.sleep(0.5)  # until it would have said something
         os.kill(os.getpid(), signal.SIGINT)
-        return usual(name)
+        return process
 
-    monkeypatch.setattr(spawn, "get_preparation_data", interrupted)
+    resource_tracker.ensure_running()
+    monkeypatch.setattr(util, "spawnv_passfds", interrupted)
     with pytest.raises(KeyboardInterrupt):
         index_bench._in_a_process(nothing)
     assert multiprocessing.active_children() == []
